@@ -1,0 +1,178 @@
+//! The whole surface of the worker core: what goes in, what comes out.
+//!
+//! A [`crate::Worker`] owns publishers, viewers and the fan-out between them. It has no socket, no clock and no
+//! thread. Contract: one `handle`, then `poll` until it returns [`Output::WakeAt`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Number of a worker on this node, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub u16);
+
+/// A transport: a publisher or a viewer. Chosen by the control plane, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A published stream; the same number as its publisher's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+/// Ties a command to the event that says what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// Which kind of socket a datagram used. TCP datagrams are RFC 4571 frames without their length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// UDP.
+    Udp,
+    /// ICE-TCP, passive side.
+    Tcp,
+}
+
+/// Where a datagram came from or goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// Kind of socket.
+    pub protocol: Protocol,
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+}
+
+/// One thing that happens to a worker.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived.
+    Datagram(Path, &'a [u8]),
+    /// A TCP connection ended.
+    TcpClosed(Path),
+    /// The control plane wants something.
+    Command(Command),
+    /// Another worker of this node sent something.
+    Peer(WorkerId, PeerMessage),
+    /// The time asked for by [`Output::WakeAt`] has come (or passed).
+    Timeout,
+}
+
+/// What the control plane asks for. Every command with a ticket is answered by exactly one event with it.
+#[derive(Debug)]
+pub enum Command {
+    /// Answer a send-only offer; the session is also the stream.
+    OpenPublisher { ticket: Ticket, session: SessionId, offer: String },
+    /// Answer a receive-only offer.
+    OpenViewer { ticket: Ticket, session: SessionId, offer: String },
+    /// A later offer of an open session: more slots, ICE restart.
+    Offer { ticket: Ticket, session: SessionId, offer: String },
+    /// Bind a stream to a free slot of a viewer. `origin` is the worker of its publisher.
+    Bind { ticket: Ticket, session: SessionId, stream: StreamId, origin: WorkerId, audio: bool, video: bool },
+    /// Free the slot; sending stops with this call.
+    Unbind { ticket: Ticket, session: SessionId, stream: StreamId },
+    /// Ask a publisher for a key frame; merged and throttled.
+    RequestKeyFrame { stream: StreamId },
+    /// Close a session.
+    Close { ticket: Ticket, session: SessionId },
+    /// Describe everything this worker holds.
+    Snapshot { ticket: Ticket },
+}
+
+/// What a worker says to another one. One copy of a packet per worker that has viewers, never per viewer.
+#[derive(Debug, Clone)]
+pub enum PeerMessage {
+    /// The sender has (its first) viewers of this stream.
+    Pull { stream: StreamId },
+    /// The sender has no viewers of this stream any more.
+    Unpull { stream: StreamId },
+    /// Answer to `Pull`: what the stream consists of, or `None` when there is no such stream.
+    Tracks { stream: StreamId, tracks: Option<Arc<[sanderling_rtc::TrackInfo]>> },
+    /// One packet of a pulled stream.
+    Packet { stream: StreamId, packet: Arc<sanderling_media::Packet> },
+    /// A viewer of the sender needs a key frame.
+    NeedKeyFrame { stream: StreamId },
+    /// The stream ended.
+    Ended { stream: StreamId },
+}
+
+/// Kind of a track.
+pub use sanderling_media::Kind;
+
+/// What happened, for the control plane.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An offer was answered.
+    Answered { ticket: Ticket, session: SessionId, sdp: String, tracks: Vec<sanderling_rtc::TrackInfo> },
+    /// A stream was bound. Mids are empty where the stream has no such track or it was not wanted.
+    Bound {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+        slot: u16,
+        audio_mid: String,
+        video_mid: String,
+        tracks: Vec<sanderling_rtc::TrackInfo>,
+    },
+    /// A command was carried out.
+    Done { ticket: Ticket },
+    /// A command failed.
+    Failed { ticket: Ticket, reason: Reason, detail: String },
+    /// ICE and DTLS are up.
+    Connected { session: SessionId },
+    /// The session ended by itself.
+    Closed { session: SessionId, reason: CloseReason },
+    /// First packet of a publisher's track.
+    TrackStarted { stream: StreamId, kind: Kind, codec: String },
+    /// First packet of a binding was sent.
+    Flowing { session: SessionId, stream: StreamId, mid: String, kind: Kind, rtp_timestamp: u32 },
+    /// Once a second for each session that carries media: named counters.
+    Stats { session: SessionId, values: Vec<(&'static str, f64)> },
+    /// Debug snapshot as JSON.
+    Snapshot { ticket: Ticket, json: String },
+}
+
+/// Why a command failed; the control plane maps it to a product code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The SDP cannot be used; the detail says which line and why.
+    BadOffer,
+    /// No codec in common; the detail names both sides'.
+    NoCodec,
+    /// Every slot of the viewer is taken.
+    NoSlot,
+    /// No such session on this worker.
+    UnknownSession,
+    /// No such stream.
+    UnknownStream,
+    /// The number is in use, or the stream is already bound to this viewer.
+    Duplicate,
+    /// The node is full.
+    TooManySessions,
+}
+
+/// Why a session ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Never connected within the deadline.
+    IceTimeout,
+    /// The peer stopped answering or sending.
+    ConsentExpired,
+    /// The handshake failed.
+    DtlsFailed,
+    /// The peer closed.
+    PeerClosed,
+}
+
+/// What a worker wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send the first `len` bytes of the caller's buffer.
+    Transmit { path: Path, len: usize },
+    /// Hand to the control plane.
+    Event(Event),
+    /// Hand to another worker.
+    Peer(WorkerId, PeerMessage),
+    /// Nothing more until then (or until something arrives).
+    WakeAt(Instant),
+}

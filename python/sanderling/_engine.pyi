@@ -1,0 +1,92 @@
+"""The media extension (crates/py). Only ``sanderling.bridge`` imports it.
+
+Commands return at once; what came of them arrives as an event that carries the command's ``ticket``.
+All handles (``session``, ``stream``) are numbers that the caller chooses and never uses twice.
+"""
+
+from typing import Any, final
+
+API: int
+"""Raised with every incompatible change of this interface; the bridge refuses another one."""
+VERSION: str
+PROFILE: str
+"""Cargo profile the extension was built with: "release" or "dev"."""
+
+class EngineBusy(Exception):
+    """The command queue of a worker is full; nothing was done."""
+
+class EngineClosed(Exception):
+    """The engine was closed."""
+
+@final
+class Engine:
+    """Worker threads with their sockets. Made, they run; ``close()`` joins them."""
+
+    def __new__(
+        cls,
+        *,
+        workers: int = 1,
+        listen: list[str] = ...,
+        ports: tuple[int, int] = (0, 0),
+        advertise: list[str] = ...,
+        consent_timeout_ms: int = 30_000,
+        max_sessions: int = 20_000,
+    ) -> Engine:
+        """Bind one UDP and one TCP socket per worker and listen address, same port number, and start the threads.
+
+        ``listen``: IP addresses ([] = every interface, IPv4 and IPv6 where there is IPv6). ``ports``: range to
+        take ports from, inclusive; (0, 0) = any free ones. ``advertise``: addresses to put into candidates
+        ([] = those of the interfaces, loopback included; link-local excluded).
+        OSError when no port is free, ValueError for bad arguments.
+        """
+    @property
+    def workers(self) -> int: ...
+    @property
+    def candidates(self) -> list[list[str]]:
+        """Per worker, its host candidates as ``"udp 192.0.2.1 40000"`` / ``"tcp …"``."""
+    def wake_fd(self) -> int:
+        """Descriptor that is readable while events wait (an eventfd; read by ``take_events``)."""
+    def take_events(self, limit: int) -> list[tuple[Any, ...]]:
+        """Up to ``limit`` waiting events, oldest first. The descriptor stays readable while more wait. Tuples:
+
+        ("answered", ticket, session, sdp, tracks)        tracks: list of (kind, codec, mid); after open_* and offer
+        ("bound", ticket, session, stream, slot, audio_mid, video_mid, tracks)   mids "" where there is none
+        ("done", ticket)
+        ("failed", ticket, reason, detail)                reason: see below; detail: a sentence
+        ("connected", session)                            ICE and DTLS are up; media may flow
+        ("closed", session, reason)                       the session ended by itself: "ice_timeout" (never
+                                                          connected), "consent_expired", "dtls_failed", "peer_closed"
+        ("track_started", stream, kind, codec)            first packet of a publisher's track
+        ("flowing", session, stream, mid, kind, rtp_timestamp)  first packet of a binding was sent
+        ("stats", session, dict)                          once a second per session that carries media
+        ("snapshot", ticket, json)
+        ("worker_failed", worker, detail)                 the worker's sessions are gone; it restarts empty
+
+        reasons of "failed": "bad_offer", "no_codec" (detail names codecs of both sides), "no_slot",
+        "unknown_session", "unknown_stream", "duplicate", "too_many_sessions", "internal".
+        """
+    def open_publisher(self, ticket: int, worker: int, session: int, offer: str) -> None:
+        """Answer a send-only offer. The session number is also the stream's number for ``bind``."""
+    def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None:
+        """Answer a receive-only offer; every audio/video pair of media sections becomes a slot."""
+    def offer(self, ticket: int, worker: int, session: int, offer: str) -> None:
+        """A later offer of the same session (more slots, ICE restart)."""
+    def bind(
+        self, ticket: int, worker: int, session: int, stream: int, origin: int, audio: bool, video: bool
+    ) -> None:
+        """Bind ``stream`` (published on worker ``origin``) to a free slot of viewer ``session``."""
+    def unbind(self, ticket: int, worker: int, session: int, stream: int) -> None:
+        """Free the slot; sending stops at once."""
+    def request_key_frame(self, worker: int, stream: int) -> None:
+        """Ask a publisher for a key frame (merged and throttled)."""
+    def close_session(self, ticket: int, worker: int, session: int) -> None:
+        """Close a session; a publisher's bindings everywhere end with it."""
+    def snapshot(self, ticket: int, worker: int) -> None:
+        """Ask for the debug snapshot of one worker (JSON text)."""
+    def counters(self) -> dict[str, int]:
+        """Totals since start: packets_in/out, bytes_in/out, datagrams_dropped, sessions, bindings, events_waiting."""
+    def close(self) -> None:
+        """Stop and join the threads, close the sockets and the descriptor. Idempotent."""
+
+def bench_event_cost(events: int) -> float:
+    """Nanoseconds per event for ``events`` events pushed from a native thread and taken in batches of 512."""

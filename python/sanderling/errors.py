@@ -1,0 +1,211 @@
+"""Error codes and the one exception tree, shared by server, SDK and tools.
+
+    SanderlingError
+    ├── RoomError          login, room membership, signalling
+    │   └── TokenError     the token is missing, malformed, expired or for somebody else
+    ├── PublishError       a stream could not be published or was interrupted for good
+    ├── PlayError          a stream could not be played or was interrupted for good
+    ├── DeviceError        camera, microphone, file or another source failed
+    ├── RateLimited        a documented rate was exceeded; ``retry_after`` says when to try again
+    ├── MediaUnavailable   the media extension or WebRTC engine cannot run here
+    └── ForkedProcessError an engine was used in a child made by fork
+
+Values are those of the product (product-facts section 2); callers switch on ``code``, never on text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+__all__ = [
+    "DeviceError",
+    "ErrorCode",
+    "ForkedProcessError",
+    "MediaUnavailable",
+    "PlayError",
+    "PublishError",
+    "RateLimited",
+    "RoomError",
+    "SanderlingError",
+    "TokenError",
+    "error_for",
+]
+
+
+class ErrorCode(IntEnum):
+    """Stable numeric codes, ``1 MMM NNN`` (MMM = module). Source: product-facts section 2."""
+
+    SUCCESS = 0
+    ENGINE_NOT_CREATED = 1000001
+    NOT_LOGGED_IN = 1000002
+    UNSUPPORTED_PLATFORM = 1000006
+    NOT_INSTALLED = 1000010
+    STREAM_ID_TOO_LONG = 1000014
+    STREAM_ID_EMPTY = 1000015
+    STREAM_ID_INVALID_CHARACTER = 1000016
+    ILLEGAL_PARAMETER = 1000017
+    INTERNAL_ERROR = 1000099
+    APP_ID_ZERO = 1001000
+    APP_SIGN_INVALID_LENGTH = 1001001
+    APP_SIGN_INVALID_CHARACTER = 1001002
+    APP_ID_INCORRECT = 1001004
+    APP_SIGN_INCORRECT = 1001005
+    ROOM_COUNT_EXCEEDED = 1002001
+    ROOM_ID_INCORRECT = 1002002
+    USER_ID_EMPTY = 1002005
+    USER_ID_INVALID_CHARACTER = 1002006
+    USER_ID_TOO_LONG = 1002007
+    USER_NAME_EMPTY = 1002008
+    USER_NAME_INVALID_CHARACTER = 1002009
+    USER_NAME_TOO_LONG = 1002010
+    ROOM_ID_EMPTY = 1002011
+    ROOM_ID_INVALID_CHARACTER = 1002012
+    ROOM_ID_TOO_LONG = 1002013
+    LOGIN_FAILED = 1002030
+    LOGIN_TIMEOUT = 1002031
+    AUTHENTICATION_FAILED = 1002033
+    ROOM_FULL = 1002034
+    KICKED_BY_SAME_USER = 1002050
+    CONNECTION_INTERRUPTED = 1002051
+    CONNECTION_LOST = 1002052
+    RETRY_TIME_EXCEEDED = 1002053
+    KICKED_BY_SERVER = 1002055
+    KICKED_TOKEN_EXPIRED = 1002056
+    SESSION_ERROR = 1002057
+    TOKEN_MISSING = 1002067
+    RATE_LIMITED_APP = 1002071
+    RATE_LIMITED_ROOM = 1002072
+    RATE_LIMITED_SIGNALLING = 1002073
+    TOKEN_INTERNAL_ERROR = 1002074
+    TOKEN_PAYLOAD_NOT_JSON = 1002075
+    TOKEN_APP_ID_MISMATCH = 1002076
+    TOKEN_USER_ID_MISMATCH = 1002077
+    TOKEN_EXPIRED = 1002078
+    TOKEN_VERSION_WRONG = 1002079
+    TOKEN_NONCE_WRONG = 1002080
+    ROOM_INTERNAL_ERROR = 1002099
+    PUBLISH_FAILED = 1003001
+    PUBLISH_INTERRUPTED = 1003020
+    PUBLISH_RETRY_TIME_EXCEEDED = 1003021
+    CHANNEL_ALREADY_PUBLISHING = 1003023
+    PUBLISH_FORBIDDEN = 1003025
+    STREAM_ID_EXISTS = 1003028
+    STREAM_EXTRA_INFO_TOO_LONG = 1003051
+    PUBLISH_NOT_AUTHORIZED = 1003072
+    ENCODER_UNSUPPORTED = 1003080
+    ENCODER_FAILED = 1003081
+    PLAY_FAILED = 1004001
+    STREAM_NOT_FOUND = 1004002
+    PLAY_NOT_AUTHORIZED = 1004003
+    TOO_MANY_PLAYS = 1004010
+    STREAM_NOT_PLAYED = 1004011
+    PLAY_INTERRUPTED = 1004020
+    PLAY_FORBIDDEN = 1004025
+    L3_NOT_ENABLED = 1004072
+    DECODER_UNSUPPORTED = 1004080
+    DECODER_FAILED = 1004081
+    DEVICE_ERROR = 1006001
+    DEVICE_INVALID_ID = 1006002
+    DEVICE_NO_AUTHORIZATION = 1006003
+    DEVICE_IN_USE = 1006005
+    FILE_FORMAT_ERROR = 1008005
+    FILE_NOT_FOUND = 1008006
+
+
+class SanderlingError(Exception):
+    """Base of every error this package raises.
+
+    Parameters: ``code`` the stable number; ``message`` one sentence saying what is wrong; ``hint`` one
+    sentence saying what to do; ``context`` the values involved (never a secret).
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode | int,
+        message: str = "",
+        *,
+        hint: str = "",
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        try:
+            self.code: ErrorCode = ErrorCode(code)
+        except ValueError:
+            self.code = ErrorCode.INTERNAL_ERROR
+            context = {**(context or {}), "unknown_code": str(int(code))}
+        self.message = message or self.code.name.replace("_", " ").lower()
+        self.hint = hint
+        self.context: Mapping[str, str] = MappingProxyType(dict(context or {}))
+        super().__init__(self.code, self.message)
+
+    @property
+    def docs(self) -> str:
+        """Path of the page in ``docs/`` that explains this code."""
+        return f"docs/reference/errors.md#{int(self.code)}"
+
+    def __str__(self) -> str:
+        text = f"{int(self.code)} {self.message}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class RoomError(SanderlingError):
+    """Login, membership or signalling failed (families 1001 and 1002)."""
+
+
+class TokenError(RoomError):
+    """The token is missing, malformed, expired or belongs to somebody else (1002067, 1002074–1002080)."""
+
+
+class PublishError(SanderlingError):
+    """Publishing failed for good (family 1003)."""
+
+
+class PlayError(SanderlingError):
+    """Playing failed for good (family 1004)."""
+
+
+class DeviceError(SanderlingError):
+    """A camera, microphone, file or other source failed (families 1006 and 1008)."""
+
+
+class RateLimited(SanderlingError):
+    """A documented rate was exceeded; ``retry_after`` is in seconds."""
+
+    def __init__(
+        self, code: ErrorCode | int, message: str = "", *, retry_after: float = 1.0, hint: str = ""
+    ) -> None:
+        super().__init__(code, message, hint=hint)
+        self.retry_after = retry_after
+
+
+class MediaUnavailable(SanderlingError):
+    """The media extension or the WebRTC engine cannot run on this machine."""
+
+
+class ForkedProcessError(SanderlingError):
+    """An engine made before ``fork`` was used in the child."""
+
+
+_TOKEN_CODES = frozenset({1002033, 1002056, 1002067, *range(1002074, 1002081)})
+_RATE_CODES = frozenset({1002071, 1002072, 1002073})
+
+
+def error_for(
+    code: ErrorCode | int, message: str = "", *, hint: str = "", context: Mapping[str, str] | None = None
+) -> SanderlingError:
+    """Return the exception of the family ``code`` belongs to; used where an error arrives over the wire."""
+    number = int(code)
+    if number in _RATE_CODES:
+        return RateLimited(code, message, hint=hint)
+    if number in _TOKEN_CODES:
+        return TokenError(code, message, hint=hint, context=context)
+    family: type[SanderlingError] = {
+        1001: RoomError,
+        1002: RoomError,
+        1003: PublishError,
+        1004: PlayError,
+        1006: DeviceError,
+        1008: DeviceError,
+    }.get(number // 1000, SanderlingError)
+    return family(code, message, hint=hint, context=context)
