@@ -50,21 +50,21 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of the values inside messages."""
 
 
-class User(Value):
+class User(Value, frozen=True):
     """A member of a room."""
 
     user_id: str = ""
     user_name: str = ""
 
 
-class Track(Value):
+class Track(Value, frozen=True):
     """One track of a stream: ``kind`` is "audio" or "video", ``codec`` as in SDP (VP8, VP9, AV1, H264, opus)."""
 
     kind: str
     codec: str = ""
 
 
-class Stream(Value):
+class Stream(Value, frozen=True):
     """A published stream as the room sees it."""
 
     stream_id: str
@@ -75,7 +75,7 @@ class Stream(Value):
     """StreamDeleteReason in a DELETE notice, else 0."""
 
 
-class RoomConfig(Value):
+class RoomConfig(Value, frozen=True):
     """What the first login of a room decides, and what this user wants to hear."""
 
     max_member_count: int = 0
@@ -83,7 +83,7 @@ class RoomConfig(Value):
     is_user_status_notify: bool = False
 
 
-class ClientInfo(Value):
+class ClientInfo(Value, frozen=True):
     """Which software is asking; for the operator's eyes only."""
 
     sdk: str = ""
@@ -94,7 +94,7 @@ class ClientInfo(Value):
 # ---------------------------------------------------------------------------------------- client → server
 
 
-class Login(Message, tag="login"):
+class Login(Message, frozen=True, tag="login"):
     """Log in to a room; the first message of a connection. Reply: LoginOk or Error."""
 
     seq: int
@@ -110,13 +110,13 @@ class Login(Message, tag="login"):
     client: ClientInfo = ClientInfo()
 
 
-class Logout(Message, tag="logout"):
+class Logout(Message, frozen=True, tag="logout"):
     """Leave the room: publishing and playing stop. Reply: Ok; then the server closes the connection."""
 
     seq: int
 
 
-class Publish(Message, tag="publish"):
+class Publish(Message, frozen=True, tag="publish"):
     """Publish a stream over its own transport. Reply: PublishOk or Error."""
 
     seq: int
@@ -127,14 +127,14 @@ class Publish(Message, tag="publish"):
     extra_info: str = ""
 
 
-class StopPublish(Message, tag="stop_publish"):
+class StopPublish(Message, frozen=True, tag="stop_publish"):
     """End a published stream. Reply: Ok."""
 
     seq: int
     stream_id: str
 
 
-class Play(Message, tag="play"):
+class Play(Message, frozen=True, tag="play"):
     """Bind a stream to a free slot of the viewer transport. Reply: PlayOk or Error.
 
     The viewer transport must have a free slot; a client whose pool is too small sends ViewerOffer first.
@@ -147,21 +147,21 @@ class Play(Message, tag="play"):
     video: bool = True
 
 
-class StopPlay(Message, tag="stop_play"):
+class StopPlay(Message, frozen=True, tag="stop_play"):
     """Free the slot of a played stream. Reply: Ok."""
 
     seq: int
     stream_id: str
 
 
-class ViewerOffer(Message, tag="viewer_offer"):
+class ViewerOffer(Message, frozen=True, tag="viewer_offer"):
     """Make the viewer transport, or grow its pool of slots. Reply: ViewerAnswer or Error."""
 
     seq: int
     offer: str
 
 
-class Heartbeat(Message, tag="heartbeat"):
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """Sign of life, every ``LoginOk.heartbeat_ms``. Reply: HeartbeatOk."""
 
     seq: int
@@ -172,7 +172,7 @@ class Heartbeat(Message, tag="heartbeat"):
 # ---------------------------------------------------------------------------------------- server → client
 
 
-class LoginOk(Message, tag="login_ok"):
+class LoginOk(Message, frozen=True, tag="login_ok"):
     """Logged in. ``users`` and ``streams`` are those present before (streams: others' only)."""
 
     seq: int
@@ -185,13 +185,13 @@ class LoginOk(Message, tag="login_ok"):
     viewer_answer: str = ""
 
 
-class Ok(Message, tag="ok"):
+class Ok(Message, frozen=True, tag="ok"):
     """The request was carried out."""
 
     seq: int
 
 
-class PublishOk(Message, tag="publish_ok"):
+class PublishOk(Message, frozen=True, tag="publish_ok"):
     """The stream ID is taken and the transport negotiated; PUBLISHING follows when media can flow."""
 
     seq: int
@@ -200,7 +200,7 @@ class PublishOk(Message, tag="publish_ok"):
     tracks: tuple[Track, ...] = ()
 
 
-class PlayOk(Message, tag="play_ok"):
+class PlayOk(Message, frozen=True, tag="play_ok"):
     """The stream is bound. Mids name the media sections of the viewer transport that carry it; "" = no such track."""
 
     seq: int
@@ -213,14 +213,14 @@ class PlayOk(Message, tag="play_ok"):
     tracks: tuple[Track, ...] = ()
 
 
-class ViewerAnswer(Message, tag="viewer_answer"):
+class ViewerAnswer(Message, frozen=True, tag="viewer_answer"):
     """SDP answer to ViewerOffer."""
 
     seq: int
     answer: str
 
 
-class HeartbeatOk(Message, tag="heartbeat_ok"):
+class HeartbeatOk(Message, frozen=True, tag="heartbeat_ok"):
     """Reply to Heartbeat, with both clocks (Unix milliseconds)."""
 
     seq: int
@@ -228,7 +228,7 @@ class HeartbeatOk(Message, tag="heartbeat_ok"):
     server_ms: int
 
 
-class Error(Message, tag="error"):
+class Error(Message, frozen=True, tag="error"):
     """A request failed (``seq`` > 0) or the connection did (``seq`` 0; the server closes it)."""
 
     code: int
@@ -238,21 +238,21 @@ class Error(Message, tag="error"):
     retry_after_ms: int = 0
 
 
-class UserNotice(Message, tag="user_notice"):
+class UserNotice(Message, frozen=True, tag="user_notice"):
     """Users came (update 0) or went (update 1)."""
 
     update: int
     users: tuple[User, ...]
 
 
-class StreamNotice(Message, tag="stream_notice"):
+class StreamNotice(Message, frozen=True, tag="stream_notice"):
     """Streams of others came (update 0) or went (update 1)."""
 
     update: int
     streams: tuple[Stream, ...]
 
 
-class PublisherStateNotice(Message, tag="publisher_state"):
+class PublisherStateNotice(Message, frozen=True, tag="publisher_state"):
     """State of an own published stream: 2 when its transport is up, 0 with a code when it ended."""
 
     stream_id: str
@@ -261,7 +261,7 @@ class PublisherStateNotice(Message, tag="publisher_state"):
     message: str = ""
 
 
-class PlayerStateNotice(Message, tag="player_state"):
+class PlayerStateNotice(Message, frozen=True, tag="player_state"):
     """State of an own played stream: 2 when its first media was sent, 0 (with a code or none) when it ended."""
 
     stream_id: str
@@ -270,9 +270,10 @@ class PlayerStateNotice(Message, tag="player_state"):
     message: str = ""
 
 
-class SlotBound(Message, tag="slot_bound"):
+class SlotBound(Message, frozen=True, tag="slot_bound"):
     """First media of a bound stream left the server. Frames of this mid before ``rtp_timestamp`` are of an
-    earlier stream and must not be shown."""
+    earlier stream and must not be shown.
+    """
 
     stream_id: str
     mid: str
@@ -280,7 +281,7 @@ class SlotBound(Message, tag="slot_bound"):
     rtp_timestamp: int
 
 
-class Kicked(Message, tag="kicked"):
+class Kicked(Message, frozen=True, tag="kicked"):
     """The server ends this session; the connection closes after it."""
 
     code: int
