@@ -1,0 +1,389 @@
+"""The media engine as asyncio sees it: awaitable commands, events handed to one listener.
+
+Owns the extension's engine, the numbers of its sessions and their placement on workers. Knows nothing of rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import structlog
+
+from sanderling.bridge.events import (
+    Answered,
+    Bound,
+    Done,
+    Failed,
+    MediaEvent,
+    SessionClosed,
+    Snapshot,
+    TicketEvent,
+    TrackInfo,
+    WorkerFailed,
+)
+from sanderling.bridge.pump import Pump
+from sanderling.errors import ErrorCode, ForkedProcessError, MediaUnavailable
+
+__all__ = ["API", "Answer", "Binding", "MediaEngine", "MediaFailed", "NativeEngine", "NativeModule", "SessionHandle"]
+
+API = 1
+"""Number of the extension's interface this bridge speaks."""
+
+CLOSE_AGAIN_S = 0.02
+"""Pause before a close that met a full command queue is asked for again. Higher: a stream sends longer after
+its end; lower: more turns of the loop spent on a worker that is behind."""
+
+log = structlog.get_logger("bridge")
+
+
+class NativeEngine(Protocol):
+    """The extension's ``Engine`` (see ``_engine.pyi``), as far as it is used here."""
+
+    @property
+    def workers(self) -> int: ...
+    @property
+    def candidates(self) -> list[list[str]]: ...
+    def wake_fd(self) -> int: ...
+    def take_events(self, limit: int) -> list[tuple[Any, ...]]: ...
+    def open_publisher(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
+    def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
+    def offer(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
+    def bind(
+        self, ticket: int, worker: int, session: int, stream: int, origin: int, audio: bool, video: bool
+    ) -> None: ...
+    def unbind(self, ticket: int, worker: int, session: int, stream: int) -> None: ...
+    def close_session(self, ticket: int, worker: int, session: int) -> None: ...
+    def snapshot(self, ticket: int, worker: int) -> None: ...
+    def counters(self) -> dict[str, int]: ...
+    def close(self) -> None: ...
+
+
+class NativeModule(Protocol):
+    """The extension module, or a stand-in with the same surface."""
+
+    API: int
+    PROFILE: str
+    EngineBusy: type[Exception]
+    EngineClosed: type[Exception]
+    Engine: Callable[..., NativeEngine]
+
+
+class MediaFailed(Exception):
+    """A command failed. ``reason``: those of ``_engine.pyi`` and "busy", "closed", "worker_failed"."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHandle:
+    """A transport in the engine: its number and the worker that holds it."""
+
+    session: int
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an offer came to."""
+
+    handle: SessionHandle
+    sdp: str
+    tracks: tuple[TrackInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where a stream was bound; a mid is "" where there is no such track."""
+
+    slot: int
+    audio_mid: str
+    video_mid: str
+    tracks: tuple[TrackInfo, ...]
+
+
+@dataclass(slots=True)
+class _Pending:
+    worker: int
+    future: asyncio.Future[TicketEvent]
+
+
+def load_extension() -> NativeModule:
+    """Import the extension; MediaUnavailable says what to do when it is missing or of another version."""
+    try:
+        from sanderling import _engine
+    except ImportError as error:
+        raise MediaUnavailable(
+            ErrorCode.NOT_INSTALLED,
+            f"the media extension cannot be loaded: {error}",
+            hint="build it with `make build`, or install the wheel",
+        ) from None
+    return _engine
+
+
+class MediaEngine:
+    """Worker threads behind awaitable methods. Make it inside the loop that uses it; ``aclose`` joins the threads.
+
+    Parameters: ``workers`` threads; ``listen`` and ``advertise`` IP addresses and ``ports`` an inclusive range,
+    all as in ``_engine.pyi``; ``native`` the extension module (another one only in tests).
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        listen: Sequence[str] = (),
+        ports: tuple[int, int] = (0, 0),
+        advertise: Sequence[str] = (),
+        max_sessions: int = 20_000,
+        native: NativeModule | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._native = native if native is not None else load_extension()
+        if self._native.API != API:
+            raise MediaUnavailable(
+                ErrorCode.NOT_INSTALLED,
+                f"the media extension has interface {self._native.API}, this package needs {API}",
+                hint="build it again with `make build`",
+            )
+        self._engine = self._native.Engine(
+            workers=workers,
+            listen=list(listen),
+            ports=ports,
+            advertise=list(advertise),
+            max_sessions=max_sessions,
+        )
+        self._pid = os.getpid()
+        self._tickets = itertools.count(1)
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._sessions: dict[int, int] = {}
+        self._listener: Callable[[MediaEvent], None] | None = None
+        self._closed = False
+        self._close_timers: set[asyncio.TimerHandle] = set()
+        self._pump = Pump(self._engine, self._route)
+        self._pump.attach(self._loop)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # ------------------------------------------------------------------------------------------- state
+
+    @property
+    def closed(self) -> bool:
+        """Whether the engine was closed."""
+        return self._closed
+
+    @property
+    def candidates(self) -> list[list[str]]:
+        """Per worker, its host candidates (``"udp 192.0.2.1 40000"``)."""
+        return self._engine.candidates
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions this bridge believes to be open; 0 once everything was released."""
+        return len(self._sessions)
+
+    @property
+    def pending_commands(self) -> int:
+        """Commands still without an answer."""
+        return len(self._pending)
+
+    def counters(self) -> dict[str, int]:
+        """The engine's totals and the pump's."""
+        totals = {} if self._closed else dict(self._engine.counters())
+        totals["pump_events"] = self._pump.events_total
+        totals["pump_wakeups"] = self._pump.wakeups_total
+        totals["pump_errors"] = self._pump.errors_total
+        return totals
+
+    def listen(self, listener: Callable[[MediaEvent], None] | None) -> None:
+        """Hand every event without a ticket to ``listener``, on the loop, in order."""
+        self._listener = listener
+
+    def place(self) -> int:
+        """Return the worker with the fewest sessions (the lowest number among equals)."""
+        load = [0] * self._engine.workers
+        for worker in self._sessions.values():
+            load[worker] += 1
+        return load.index(min(load))
+
+    # ---------------------------------------------------------------------------------------- commands
+
+    async def open_publisher(self, offer: str) -> Answer:
+        """Answer a send-only offer; MediaFailed when it cannot be used."""
+        return await self._open(self._engine.open_publisher, offer)
+
+    async def open_viewer(self, offer: str) -> Answer:
+        """Answer a receive-only offer; MediaFailed when it cannot be used."""
+        return await self._open(self._engine.open_viewer, offer)
+
+    async def offer(self, handle: SessionHandle, offer: str) -> Answer:
+        """Answer a later offer of an open session (more slots, ICE restart)."""
+        event = await self._command(self._engine.offer, handle.worker, handle.session, offer)
+        assert isinstance(event, Answered)
+        return Answer(handle, event.sdp, event.tracks)
+
+    async def bind(
+        self, viewer: SessionHandle, publisher: SessionHandle, *, audio: bool = True, video: bool = True
+    ) -> Binding:
+        """Bind a publisher's stream to a free slot of a viewer."""
+        try:
+            event = await self._command(
+                self._engine.bind,
+                viewer.worker,
+                viewer.session,
+                publisher.session,
+                publisher.worker,
+                audio,
+                video,
+            )
+        except asyncio.CancelledError:
+            self.unbind_soon(viewer, publisher)
+            raise
+        assert isinstance(event, Bound)
+        return Binding(event.slot, event.audio_mid, event.video_mid, event.tracks)
+
+    async def unbind(self, viewer: SessionHandle, publisher: SessionHandle) -> None:
+        """Free the slot; sending has stopped when this returns."""
+        await self._command(self._engine.unbind, viewer.worker, viewer.session, publisher.session)
+
+    def unbind_soon(self, viewer: SessionHandle, publisher: SessionHandle) -> None:
+        """Free the slot without waiting; one that is free already is fine."""
+        self._send_until_taken(self._engine.unbind, viewer.worker, viewer.session, publisher.session)
+
+    def close_session(self, handle: SessionHandle) -> None:
+        """Close a session without waiting. It is carried out even when the command queue is full now."""
+        if self._sessions.pop(handle.session, None) is not None:
+            self._send_until_taken(self._engine.close_session, handle.worker, handle.session)
+
+    async def snapshot(self) -> list[Any]:
+        """Return the debug snapshot of every worker."""
+        events = await asyncio.gather(
+            *(self._command(self._engine.snapshot, worker) for worker in range(self._engine.workers))
+        )
+        return [json.loads(event.json) for event in events if isinstance(event, Snapshot)]
+
+    async def aclose(self) -> None:
+        """Stop the threads and close the sockets; what waits for an answer fails with "closed". Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pump.detach()
+        for timer in self._close_timers:
+            timer.cancel()
+        self._close_timers.clear()
+        self._sessions.clear()
+        self._fail(self._pending.copy(), "closed", "the media engine was closed")
+        # Joining threads blocks; the loop goes on meanwhile.
+        await self._loop.run_in_executor(None, self._engine.close)
+
+    # ---------------------------------------------------------------------------------------- internals
+
+    async def _open(self, command: Callable[[int, int, int, str], None], offer: str) -> Answer:
+        handle = SessionHandle(next(self._numbers), self.place())
+        self._sessions[handle.session] = handle.worker
+        try:
+            event = await self._command(command, handle.worker, handle.session, offer)
+        except MediaFailed:
+            self._sessions.pop(handle.session, None)
+            raise
+        except asyncio.CancelledError:
+            # Commands of a worker are carried out in order, so this close comes after the open.
+            self.close_session(handle)
+            raise
+        assert isinstance(event, Answered)
+        return Answer(handle, event.sdp, event.tracks)
+
+    async def _command(self, command: Callable[..., None], worker: int, *arguments: Any) -> TicketEvent:
+        self._check_usable()
+        ticket = next(self._tickets)
+        future: asyncio.Future[TicketEvent] = self._loop.create_future()
+        self._pending[ticket] = _Pending(worker, future)
+        try:
+            self._call(command, ticket, worker, *arguments)
+            event = await future
+        finally:
+            self._pending.pop(ticket, None)
+        if isinstance(event, Failed):
+            raise MediaFailed(event.reason, event.detail)
+        return event
+
+    def _call(self, command: Callable[..., None], ticket: int, worker: int, *arguments: Any) -> None:
+        try:
+            command(ticket, worker, *arguments)
+        except self._native.EngineBusy:
+            raise MediaFailed("busy", "the media worker has too many commands waiting") from None
+        except self._native.EngineClosed:
+            raise MediaFailed("closed", "the media engine was closed") from None
+
+    def _send_until_taken(self, command: Callable[..., None], worker: int, *arguments: Any) -> None:
+        if self._closed:
+            return
+        try:
+            self._call(command, next(self._tickets), worker, *arguments)
+        except MediaFailed as error:
+            if error.reason != "busy":
+                return
+
+            def again() -> None:
+                self._close_timers.discard(timer)
+                self._send_until_taken(command, worker, *arguments)
+
+            timer = self._loop.call_later(CLOSE_AGAIN_S, again)
+            self._close_timers.add(timer)
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                ErrorCode.INTERNAL_ERROR, "the media engine belongs to the parent process", hint="use spawn, not fork"
+            )
+        if self._closed:
+            raise MediaFailed("closed", "the media engine was closed")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the media engine belongs to another event loop")
+
+    def _route(self, event: TicketEvent | MediaEvent) -> None:
+        if isinstance(event, Answered | Bound | Done | Failed | Snapshot):
+            pending = self._pending.get(event.ticket)
+            if pending is not None and not pending.future.done():
+                pending.future.set_result(event)
+            return
+        if isinstance(event, SessionClosed):
+            self._sessions.pop(event.session, None)
+        elif isinstance(event, WorkerFailed):
+            self._worker_failed(event)
+        if self._listener is not None:
+            self._listener(event)
+
+    def _worker_failed(self, event: WorkerFailed) -> None:
+        log.error("worker_failed", worker=event.worker, detail=event.detail)
+        lost = [session for session, worker in self._sessions.items() if worker == event.worker]
+        self._fail(
+            {t: p for t, p in self._pending.items() if p.worker == event.worker},
+            "worker_failed",
+            f"media worker {event.worker} failed and was restarted",
+        )
+        for session in lost:
+            self._sessions.pop(session, None)
+            if self._listener is not None:
+                self._listener(SessionClosed(session, "worker_failed"))
+
+    def _fail(self, pending: dict[int, _Pending], reason: str, detail: str) -> None:
+        for ticket, entry in pending.items():
+            if not entry.future.done():
+                entry.future.set_result(Failed(ticket, reason, detail))
