@@ -3,7 +3,9 @@
 //! A [`crate::Worker`] owns publishers, viewers and the fan-out between them. It has no socket, no clock and no
 //! thread. Contract: one `handle`, then `poll` until it returns [`Output::WakeAt`].
 
-use std::net::SocketAddr;
+// Fields of commands and events are nouns of the glossary; their variant says what they are for.
+#![allow(missing_docs)]
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,25 +25,7 @@ pub struct StreamId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
-/// Which kind of socket a datagram used. TCP datagrams are RFC 4571 frames without their length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// UDP.
-    Udp,
-    /// ICE-TCP, passive side.
-    Tcp,
-}
-
-/// Where a datagram came from or goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Path {
-    /// Kind of socket.
-    pub protocol: Protocol,
-    /// Our address.
-    pub local: SocketAddr,
-    /// The peer's address.
-    pub remote: SocketAddr,
-}
+pub use sanderling_media::{Path, Protocol};
 
 /// One thing that happens to a worker.
 #[derive(Debug)]

@@ -1,0 +1,208 @@
+//! The one face of a peer's transport, whichever engine is behind it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sanderling_media::{Kind, Packet, Path, Vp8Picture};
+
+use crate::sdp::Rejected;
+use crate::track::TrackInfo;
+
+/// One peer's transport: ICE, DTLS, SRTP and RTCP, without sockets and without a clock.
+///
+/// **Drain contract.** After each call that takes `now` (except [`Session::write`] and [`Session::close`], which put
+/// what must leave at once into their batch), call [`Session::poll`] until it returns [`Output::WakeAt`]. `now` never
+/// goes backwards. Datagrams are written into memory of the caller's; no signature forces an allocation.
+///
+/// A publisher's session has tracks and no slots, a viewer's has slots and no tracks. Methods of the other role do
+/// nothing and say so in what they return.
+pub trait Session {
+    /// Take in a datagram. What it proves about its path tells the caller whether to learn the address.
+    fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Accepted;
+
+    /// Let time pass.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// Take the next thing that the session wants done. A datagram is written to the start of `buffer`, which holds
+    /// at least [`MAX_DATAGRAM`] bytes.
+    fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Output;
+
+    /// Answer a later offer of the same session: more media sections, an ICE restart.
+    fn renegotiate(&mut self, now: Instant, offer: &str, ice: Option<IceCredentials>) -> Result<String, Rejected>;
+
+    /// Tracks that come in, in the order of the offer.
+    fn tracks(&self) -> &[TrackInfo];
+
+    /// Number of slots; slot `i` is the `i`-th audio section with the `i`-th video section.
+    fn slots(&self) -> u16;
+
+    /// Name the media section of a slot; `None` when it has none of that kind.
+    fn slot_mid(&self, slot: u16, kind: Kind) -> Option<&str>;
+
+    /// Say which codecs a slot takes, for a message to people.
+    fn slot_codecs(&self, slot: u16, kind: Kind) -> String;
+
+    /// Make a slot send a track's codec from now on. False when the slot has no payload type for it.
+    fn bind(&mut self, slot: u16, track: &TrackInfo) -> bool;
+
+    /// Stop sending on both sections of a slot.
+    fn unbind(&mut self, slot: u16);
+
+    /// Send a packet on a bound slot, under the sequence number and timestamp of `header`.
+    fn write<B: Batch>(
+        &mut self,
+        now: Instant,
+        slot: u16,
+        packet: &Packet,
+        header: Header,
+        batch: &mut B,
+    ) -> Result<(), WriteError>;
+
+    /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
+    fn request_key_frame(&mut self, track: usize, layer: u8) -> bool;
+
+    /// Counters since the session began.
+    fn statistics(&self) -> Statistics;
+
+    /// Say goodbye to the peer into `batch`. Nothing comes out of the session afterwards.
+    fn close<B: Batch>(&mut self, now: Instant, batch: &mut B);
+}
+
+/// Size of the largest datagram that a session sends, bytes.
+pub const MAX_DATAGRAM: usize = 2048;
+
+/// Where finished datagrams are put.
+pub trait Batch {
+    /// Append one datagram.
+    fn push(&mut self, path: Path, datagram: &[u8]);
+}
+
+/// What a datagram proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was a STUN request with our credentials: the path belongs to this peer.
+    Path,
+    /// It went into the session; nothing is proved about its path.
+    Data,
+    /// It was none of ours and changed nothing.
+    No,
+}
+
+/// RTP header fields of a forwarded packet that each receiver counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Sequence number extended to 64 bits; begins below 2^16 on every slot (RFC 3711 section 3.3.1: the rollover
+    /// counter begins at 0).
+    pub sequence: u64,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// New VP8 picture numbers; `None` leaves those of the payload.
+    pub vp8: Option<Vp8Picture>,
+}
+
+/// Why a packet was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteError {
+    /// Not connected yet, or closed.
+    NotConnected,
+    /// No such slot, or nothing bound to its section of this kind.
+    NotBound,
+}
+
+/// What a session wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send the first `len` bytes of the caller's buffer.
+    Transmit {
+        /// Where to.
+        path: Path,
+        /// Bytes.
+        len: usize,
+    },
+    /// Something happened.
+    Event(Event),
+    /// Nothing more until then, or until something arrives. `None`: no timer runs.
+    WakeAt(Option<Instant>, WakeReason),
+}
+
+/// What happened in a session.
+#[derive(Debug)]
+pub enum Event {
+    /// ICE and DTLS are up.
+    Connected,
+    /// The peer said goodbye.
+    PeerClosed,
+    /// The handshake failed.
+    HandshakeFailed,
+    /// A packet of a track came in.
+    Packet {
+        /// Index in [`Session::tracks`].
+        track: usize,
+        /// The packet.
+        packet: Packet,
+    },
+    /// The peer needs a key frame on a slot.
+    KeyFrameNeeded {
+        /// The slot.
+        slot: u16,
+    },
+}
+
+/// Why a session wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeReason {
+    /// Nothing is due.
+    Idle,
+    /// DTLS retransmission.
+    Dtls,
+    /// ICE.
+    Ice,
+    /// Reports and feedback: sender and receiver reports, transport-wide feedback, negative acknowledgements.
+    Feedback,
+    /// Packets wait to leave.
+    Send,
+    /// Statistics are gathered.
+    Statistics,
+    /// Anything else of the engine's.
+    Other,
+}
+
+/// ICE user fragment and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// `a=ice-ufrag`
+    pub fragment: String,
+    /// `a=ice-pwd`
+    pub password: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    /// The password stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceCredentials").field("fragment", &self.fragment).finish_non_exhaustive()
+    }
+}
+
+/// Counters of a session since it began. A counter that does not belong to the role stays 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Statistics {
+    /// RTP packets received by a publisher's session or sent by a viewer's, repairs included.
+    pub packets: u64,
+    /// Payload bytes of those packets.
+    pub bytes: u64,
+    /// Packets that never came (publisher).
+    pub lost: u64,
+    /// Negative acknowledgements sent (publisher) or received (viewer).
+    pub nacks: u64,
+    /// Key-frame requests sent (publisher) or received (viewer).
+    pub key_frame_requests: u64,
+    /// Repair packets sent (viewer).
+    pub retransmitted: u64,
+    /// Share of packets that the viewer's last reports called lost, 0 to 1.
+    pub loss: f64,
+    /// Round-trip time, milliseconds, when one was measured.
+    pub rtt_ms: Option<f64>,
+}
+
+/// Shared handle to a path list's owner; see [`crate::Config`].
+pub type SharedCandidates = Arc<[(sanderling_media::Protocol, std::net::SocketAddr)]>;
