@@ -20,7 +20,19 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLACK", "COLUMNS", "MIN_HEIGHT", "MIN_WIDTH", "ROWS", "UNIT_NS", "WHITE", "Reading", "bits", "burn", "read"]
+__all__ = [
+    "BLACK",
+    "COLUMNS",
+    "MIN_HEIGHT",
+    "MIN_WIDTH",
+    "ROWS",
+    "UNIT_NS",
+    "WHITE",
+    "Reading",
+    "bits",
+    "burn",
+    "read",
+]
 
 ROWS = 3
 COLUMNS = 32
@@ -111,10 +123,14 @@ def read(luma: NDArray[np.uint8]) -> Reading | None:
 
 def _size(luma: NDArray[np.uint8]) -> tuple[int, int]:
     if luma.ndim != 2 or luma.dtype != np.uint8:
-        raise ValueError(f"a luma plane is a (height, width) array of uint8, not {luma.shape} of {luma.dtype}")
+        raise ValueError(
+            f"a luma plane is a (height, width) array of uint8, not {luma.shape} of {luma.dtype}"
+        )
     height, width = luma.shape
     if width < MIN_WIDTH or height < MIN_HEIGHT:
-        raise ValueError(f"a picture of {width}x{height} is too small for the clock ({MIN_WIDTH}x{MIN_HEIGHT})")
+        raise ValueError(
+            f"a picture of {width}x{height} is too small for the clock ({MIN_WIDTH}x{MIN_HEIGHT})"
+        )
     return height, width
 
 

@@ -6,6 +6,7 @@ whose clock could not be read has only an arrival.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,7 +100,7 @@ def freezes(received_ns: Sequence[int], until_ns: int | None = None) -> Freezes:
     moments = list(received_ns)
     if moments and until_ns is not None and until_ns > moments[-1]:
         moments.append(until_ns)
-    gaps = [(later - earlier) / _NS_PER_MS for earlier, later in zip(moments, moments[1:], strict=False)]
+    gaps = [(later - earlier) / _NS_PER_MS for earlier, later in itertools.pairwise(moments)]
     long = [gap for gap in gaps if gap > FREEZE_MS]
     return Freezes(len(long), sum(long))
 

@@ -6,7 +6,15 @@ import msgspec
 
 from sanderling.demo.measure import Figures
 
-__all__ = ["AudioResult", "FramesResult", "FreezesResult", "LatencyResult", "Result", "VideoResult", "make_result"]
+__all__ = [
+    "AudioResult",
+    "FramesResult",
+    "FreezesResult",
+    "LatencyResult",
+    "Result",
+    "VideoResult",
+    "make_result",
+]
 
 _MS_DIGITS = 1
 _RATIO_DIGITS = 4

@@ -1,9 +1,9 @@
 """What ``--save DIR`` writes, and how it is read back.
 
-    frames.csv       frame,sent_ns,received_ns: one row per frame, Unix nanoseconds, empty = unknown
-    sound.wav        the received sound, 48 kHz, 16 bit
-    pictures/        frame-000123.png, two a second
-    session.json     when watching ended (until_ns, Unix ns), and the result that was printed
+frames.csv       frame,sent_ns,received_ns: one row per frame, Unix nanoseconds, empty = unknown
+sound.wav        the received sound, 48 kHz, 16 bit
+pictures/        frame-000123.png, two a second
+session.json     when watching ended (until_ns, Unix ns), and the result that was printed
 """
 
 from __future__ import annotations
@@ -105,8 +105,9 @@ class PictureSaver:
             self._next_ns = now_ns
         if now_ns < self._next_ns:
             return False
-        # From the plan, not from now, so that the rate stays; after a freeze the plan starts anew.
-        self._next_ns = max(self._next_ns + self._interval_ns, now_ns - self._interval_ns)
+        # From the plan, not from now, so that the rate stays; after a gap the plan starts anew.
+        planned_ns = self._next_ns + self._interval_ns
+        self._next_ns = planned_ns if planned_ns > now_ns else now_ns + self._interval_ns
         return True
 
     def save(self, frame: int, to_rgb: Callable[[], NDArray[np.uint8]]) -> Path:
@@ -120,7 +121,7 @@ class SoundSaver:
     """Writes blocks of int16 samples into a WAV file."""
 
     def __init__(self, path: Path, *, rate: int, channels: int) -> None:
-        self._file = wave.open(str(path), "wb")
+        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - this class is the context manager
         self._file.setnchannels(channels)
         self._file.setsampwidth(_SAMPLE_BYTES)
         self._file.setframerate(rate)
@@ -129,7 +130,9 @@ class SoundSaver:
     def write(self, samples: NDArray[np.int16]) -> None:
         """Append ``samples`` (samples, channels)."""
         if samples.dtype != np.int16 or samples.ndim != 2 or samples.shape[1] != self._channels:
-            raise ValueError(f"expected int16 (samples, {self._channels}), got {samples.dtype} {samples.shape}")
+            raise ValueError(
+                f"expected int16 (samples, {self._channels}), got {samples.dtype} {samples.shape}"
+            )
         self._file.writeframesraw(np.ascontiguousarray(samples, dtype="<i2").tobytes())
 
     def close(self) -> None:

@@ -24,7 +24,9 @@ def test_vectors(vector: dict[str, object]) -> None:
     assert ["".join(map(str, row)) for row in cells] == vector["cells"]
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (640, 360), (320, 180), (160, 90), (854, 480), (641, 359)])
+@pytest.mark.parametrize(
+    "size", [(1280, 720), (1920, 1080), (640, 360), (320, 180), (160, 90), (854, 480), (641, 359)]
+)
 def test_reads_back_what_was_burned(size: tuple[int, int]) -> None:
     picture = _grey(*size)
     clock.burn(picture, NOW_NS, 70_000)
@@ -51,7 +53,8 @@ def test_works_on_a_strided_plane_in_place() -> None:
     clock.burn(picture, NOW_NS, 7)
     assert (padded[:, 640:] == 90).all()
     reading = clock.read(picture)
-    assert reading is not None and reading.frame == 7
+    assert reading is not None
+    assert reading.frame == 7
 
 
 def test_a_picture_without_a_clock_reads_as_none() -> None:
@@ -76,7 +79,8 @@ def test_brightness_and_range_do_not_matter(gain: float, offset: int) -> None:
     clock.burn(picture, NOW_NS, 3)
     changed = np.clip(picture * gain + offset, 0, 255).astype(np.uint8)
     reading = clock.read(changed)
-    assert reading is not None and reading.frame == 3
+    assert reading is not None
+    assert reading.frame == 3
 
 
 def test_too_small_or_wrong_arrays_are_refused_by_name() -> None:

@@ -38,7 +38,7 @@ CASES = [
     Case("libvpx", 1500, (1280, 720), (1280, 720), 1.0),
     Case("libvpx", 150, (320, 180), (320, 180), 0.98),
     Case("libvpx", 150, (320, 180), (1280, 720), 0.98),
-    Case("libvpx", 150, (640, 360), (320, 180), 0.95),
+    Case("libvpx", 150, (640, 360), (320, 180), 0.98),
     Case("libvpx-vp9", 150, (640, 360), (320, 180), 0.98),
     Case("libx264", 1500, (1280, 720), (320, 180), 1.0),
     Case("libx264", 150, (640, 360), (640, 360), 0.98),
@@ -51,7 +51,7 @@ OPTIONS = {
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
     "libx264": {"preset": "veryfast", "tune": "zerolatency"},
-    "libsvtav1": {"preset": "12", "svtav1-params": "pred-struct=1:rc=2:lookahead=0"},
+    "libsvtav1": {"preset": "10", "svtav1-params": "pred-struct=1:rc=2:rtc=1"},
 }
 
 
@@ -78,7 +78,9 @@ def _over_the_encoder(case: Case) -> Iterator[np.ndarray]:
     encoder.bit_rate = case.kbps * 1000
     encoder.thread_count = 2
     encoder.options = {**OPTIONS[case.encoder], "maxrate": f"{case.kbps}k", "bufsize": f"{case.kbps}k"}
-    decoder = av.CodecContext.create({"libvpx": "vp8", "libvpx-vp9": "vp9", "libx264": "h264", "libsvtav1": "libdav1d"}[case.encoder], "r")
+    decoder = av.CodecContext.create(
+        {"libvpx": "vp8", "libvpx-vp9": "vp9", "libx264": "h264", "libsvtav1": "libdav1d"}[case.encoder], "r"
+    )
     decoder.thread_count = 1
 
     def shown(packets: list[av.Packet]) -> Iterator[np.ndarray]:
