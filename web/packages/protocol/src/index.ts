@@ -1,0 +1,2 @@
+export { MessageError, decodeClient, decodeServer, encode } from "./codec.js";
+export * from "./messages.js";

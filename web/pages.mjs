@@ -1,0 +1,28 @@
+// Bundles the pages into the Python package, where the server finds them: web/packages/<page> → server/static/<page>.
+
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const PAGES = ["debug", "console"];
+const here = fileURLToPath(new URL(".", import.meta.url));
+const destination = fileURLToPath(new URL("../python/sanderling/server/static/", import.meta.url));
+
+await rm(destination, { recursive: true, force: true });
+for (const page of PAGES) {
+  const folder = `${destination}${page}/`;
+  await mkdir(folder, { recursive: true });
+  await build({
+    entryPoints: [`${here}packages/${page}/dist/main.js`],
+    outfile: `${folder}main.js`,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  await copyFile(`${here}page.css`, `${folder}page.css`);
+  await copyFile(`${here}packages/${page}/index.html`, `${folder}index.html`);
+}
