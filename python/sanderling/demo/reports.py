@@ -16,6 +16,7 @@ __all__ = [
     "RoomStateChanged",
     "Sent",
     "Statistics",
+    "WatchingEnded",
     "decode",
     "encode",
 ]
@@ -95,6 +96,12 @@ class Statistics(_Report, frozen=True, tag="statistics"):
     """Share of that sound which the decoder had to make up, 0 to 1."""
 
 
+class WatchingEnded(_Report, frozen=True, tag="watching_ended"):
+    """The viewer stopped watching at ``until_ns``, Unix nanoseconds; nothing follows but states."""
+
+    until_ns: int
+
+
 class Failed(_Report, frozen=True, tag="failed"):
     """The process cannot go on; it ends after this report."""
 
@@ -113,6 +120,7 @@ Report = (
     | Sent
     | Received
     | Statistics
+    | WatchingEnded
     | Failed
 )
 

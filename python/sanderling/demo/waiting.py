@@ -1,0 +1,30 @@
+"""Wait for the first of several things, leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+__all__ = ["first_of"]
+
+
+async def first_of(
+    *things: Coroutine[Any, Any, object] | asyncio.Future[Any], within: float | None = None
+) -> bool:
+    """Wait until one of ``things`` is done or ``within`` seconds passed; False when none was done in time.
+
+    Coroutines are cancelled at the end. Futures and tasks are left as they are, since they belong to the caller.
+    An exception of one that is done is raised.
+    """
+    own = [asyncio.ensure_future(thing) for thing in things if not isinstance(thing, asyncio.Future)]
+    others = [thing for thing in things if isinstance(thing, asyncio.Future)]
+    try:
+        done, _ = await asyncio.wait([*own, *others], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        for thing in done:
+            thing.result()
+        return bool(done)
+    finally:
+        for task in own:
+            task.cancel()
+        await asyncio.gather(*own, return_exceptions=True)
