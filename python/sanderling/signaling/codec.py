@@ -42,11 +42,13 @@ def decode_server(data: bytes | str) -> ServerMessage:
 
 
 def _decode(decoder: msgspec.json.Decoder[M], data: bytes | str) -> M:
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise SanderlingError(
-            ErrorCode.ILLEGAL_PARAMETER, f"message of {len(data)} bytes, {MAX_MESSAGE_BYTES} allowed"
-        )
     try:
+        # Text counts as what it is on the wire; a lone surrogate has no such form.
+        size = len(data.encode()) if isinstance(data, str) else len(data)
+        if size > MAX_MESSAGE_BYTES:
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER, f"message of {size} bytes, {MAX_MESSAGE_BYTES} allowed"
+            )
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise SanderlingError(
