@@ -31,12 +31,14 @@ class Engine:
         advertise: list[str] = ...,
         consent_timeout_ms: int = 30_000,
         max_sessions: int = 20_000,
+        portable: bool = False,
     ) -> Engine:
         """Bind one UDP and one TCP socket per worker and listen address, same port number, and start the threads.
 
         ``listen``: IP addresses ([] = every interface, IPv4 and IPv6 where there is IPv6). ``ports``: range to
         take ports from, inclusive; (0, 0) = any free ones. ``advertise``: addresses to put into candidates
         ([] = those of the interfaces, loopback included; link-local excluded).
+        ``portable``: use the socket code that every system has instead of this one's (slower; for tests).
         OSError when no port is free, ValueError for bad arguments.
         """
     @property
@@ -61,6 +63,7 @@ class Engine:
         ("stats", session, dict)                          once a second per session that carries media
         ("snapshot", ticket, json)
         ("worker_failed", worker, detail)                 the worker's sessions are gone; it restarts empty
+        ("log", level, target, message)                   "warning" or "error" from a worker, without IP addresses
 
         reasons of "failed": "bad_offer", "no_codec" (detail names codecs of both sides), "no_slot",
         "unknown_session", "unknown_stream", "duplicate", "too_many_sessions", "internal".

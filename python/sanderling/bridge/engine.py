@@ -21,6 +21,7 @@ from sanderling.bridge.events import (
     Bound,
     Done,
     Failed,
+    LogLine,
     MediaEvent,
     SessionClosed,
     Snapshot,
@@ -362,6 +363,10 @@ class MediaEngine:
             pending = self._pending.get(event.ticket)
             if pending is not None and not pending.future.done():
                 pending.future.set_result(event)
+            return
+        if isinstance(event, LogLine):
+            write = log.error if event.level == "error" else log.warning
+            write("media_log", target=event.target, message=event.message)
             return
         if isinstance(event, SessionClosed):
             self._sessions.pop(event.session, None)

@@ -13,6 +13,7 @@ __all__ = [
     "Done",
     "Failed",
     "Flowing",
+    "LogLine",
     "MediaEvent",
     "SessionClosed",
     "Snapshot",
@@ -131,8 +132,17 @@ class WorkerFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A worker's log line. ``level``: "warning" or "error"."""
+
+    level: str
+    target: str
+    message: str
+
+
 TicketEvent = Answered | Bound | Done | Failed | Snapshot
-MediaEvent = Connected | SessionClosed | TrackStarted | Flowing | Stats | WorkerFailed
+MediaEvent = Connected | SessionClosed | TrackStarted | Flowing | Stats | WorkerFailed | LogLine
 """Events without a ticket: they happen to a session and go to the rooms."""
 
 
@@ -154,6 +164,7 @@ _PARSERS: Mapping[str, Callable[..., TicketEvent | MediaEvent]] = {
     "stats": Stats,
     "snapshot": Snapshot,
     "worker_failed": WorkerFailed,
+    "log": LogLine,
 }
 
 

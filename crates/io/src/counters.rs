@@ -1,0 +1,58 @@
+//! Totals since the start, added to by worker threads and read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// One worker's counters. Written by its thread only, once per loop turn.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub packets_in: AtomicU64,
+    pub packets_out: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub datagrams_dropped: AtomicU64,
+    pub sessions: AtomicU64,
+    pub bindings: AtomicU64,
+}
+
+impl Counters {
+    /// Add to a total.
+    pub fn add(counter: &AtomicU64, amount: u64) {
+        if amount > 0 {
+            counter.fetch_add(amount, Relaxed);
+        }
+    }
+}
+
+/// Totals of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Datagrams and TCP frames received.
+    pub packets_in: u64,
+    /// Datagrams and TCP frames handed to the operating system.
+    pub packets_out: u64,
+    /// Their payload, in bytes.
+    pub bytes_in: u64,
+    /// Their payload, in bytes.
+    pub bytes_out: u64,
+    /// Datagrams and peer packets that were thrown away: too long, no room, or refused by the system.
+    pub datagrams_dropped: u64,
+    /// Open sessions.
+    pub sessions: u64,
+    /// Streams bound to viewers.
+    pub bindings: u64,
+    /// Events that wait to be taken.
+    pub events_waiting: u64,
+}
+
+impl Totals {
+    /// Add one worker's counters.
+    pub(crate) fn include(&mut self, counters: &Counters) {
+        self.packets_in += counters.packets_in.load(Relaxed);
+        self.packets_out += counters.packets_out.load(Relaxed);
+        self.bytes_in += counters.bytes_in.load(Relaxed);
+        self.bytes_out += counters.bytes_out.load(Relaxed);
+        self.datagrams_dropped += counters.datagrams_dropped.load(Relaxed);
+        self.sessions += counters.sessions.load(Relaxed);
+        self.bindings += counters.bindings.load(Relaxed);
+    }
+}

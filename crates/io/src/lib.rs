@@ -1,0 +1,28 @@
+//! The only crate that touches the operating system: sockets, clock, threads and descriptors.
+//!
+//! A [`Node`] runs a number of worker threads. Each owns one [`sanderling_sfu::Worker`] and its sockets, and does
+//! nothing but carry datagrams, commands and messages in and what comes of them out. Nothing here knows what a
+//! packet means.
+
+mod config;
+mod counters;
+mod frame;
+mod interfaces;
+mod journal;
+#[cfg(target_os = "linux")]
+mod linux;
+mod mailbox;
+mod node;
+mod outbox;
+mod portable;
+mod reactor;
+mod sockets;
+mod tcp;
+mod transmit;
+mod wake;
+
+pub use config::{Backend, Config, StartError};
+pub use counters::Totals;
+pub use mailbox::Refused;
+pub use node::Node;
+pub use outbox::{Notice, Outbox};

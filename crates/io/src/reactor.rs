@@ -1,0 +1,419 @@
+//! One worker thread's loop: everything readable in, everything that comes of it out, one flush, sleep.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use sanderling_sfu::{
+    Command, Input, Output, Path, PeerMessage, Protocol, Ticket, Worker, WorkerConfig, WorkerId,
+};
+
+use crate::config::Backend;
+use crate::counters::Counters;
+use crate::mailbox::{Mail, Mailbox};
+use crate::outbox::{Notice, Outbox};
+use crate::sockets::{Endpoint, Routes};
+use crate::tcp::{Connections, ReadResult};
+use crate::transmit::{Batch, Carrier};
+
+/// The mailbox's token; sockets come after it.
+pub(crate) const MAILBOX: Token = Token(0);
+/// Batches read from one UDP socket in one turn, so that a flood on one does not hold up the timers.
+const BATCHES_PER_TURN: usize = 8;
+/// Bytes read from one TCP connection before others get their turn, and at once.
+const READ_PER_TURN: usize = 64 << 10;
+const READ_BUFFER: usize = 16 << 10;
+/// Longest sleep: a bound for arithmetic, nothing depends on it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What a thread is started with.
+pub(crate) struct Start {
+    pub poll: Poll,
+    pub endpoints: Vec<Endpoint>,
+    pub worker: WorkerConfig,
+    pub backend: Backend,
+    pub mailboxes: Arc<[Mailbox]>,
+    pub counters: Arc<[Counters]>,
+    pub outbox: Arc<Outbox>,
+}
+
+/// What comes of handling things: kept apart from what is read, so that a datagram can be handled where it lies.
+struct Core {
+    worker: Worker,
+    id: WorkerId,
+    sender: Carrier,
+    sockets: Vec<UdpSocket>,
+    routes: Routes,
+    tcp: Connections,
+    batch: Batch,
+    notices: Vec<Notice>,
+    /// Messages for each peer worker, delivered once per turn.
+    peers: Vec<Vec<PeerMessage>>,
+    wake_at: Instant,
+    counters: Arc<[Counters]>,
+}
+
+pub(crate) struct Reactor {
+    core: Core,
+    config: WorkerConfig,
+    receiver: Carrier,
+    poll: Poll,
+    udp_ready: Vec<bool>,
+    mailboxes: Arc<[Mailbox]>,
+    outbox: Arc<Outbox>,
+    mail: Mail,
+    readable: Vec<usize>,
+    ended: Vec<usize>,
+    scratch: Vec<u8>,
+    /// The command that is being handled, to be answered if it brings the worker down.
+    current: Option<Ticket>,
+}
+
+impl Reactor {
+    /// Register the sockets and make the worker.
+    pub fn new(start: Start) -> io::Result<Self> {
+        let Start {
+            poll,
+            endpoints,
+            worker: config,
+            backend,
+            mailboxes,
+            counters,
+            outbox,
+        } = start;
+        let now = Instant::now();
+        let (mut sockets, mut listeners, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, endpoint) in endpoints.into_iter().enumerate() {
+            let mut udp = UdpSocket::from_std(endpoint.udp);
+            poll.registry()
+                .register(&mut udp, Token(1 + index), Interest::READABLE)?;
+            sockets.push(udp);
+            listeners.push((
+                mio::net::TcpListener::from_std(endpoint.tcp),
+                endpoint.shown,
+            ));
+            shown.push(endpoint.shown);
+        }
+        let tcp = Connections::new(listeners, poll.registry(), 1 + sockets.len(), now)?;
+        let core = Core {
+            worker: Worker::new(
+                WorkerConfig {
+                    wall_clock: SystemTime::now(),
+                    ..config.clone()
+                },
+                now,
+            ),
+            id: config.id,
+            sender: Carrier::new(backend),
+            routes: Routes::new(shown),
+            tcp,
+            batch: Batch::new(),
+            notices: Vec::new(),
+            peers: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
+            wake_at: now,
+            counters,
+            sockets,
+        };
+        Ok(Reactor {
+            udp_ready: vec![true; core.sockets.len()],
+            core,
+            config,
+            receiver: Carrier::new(backend),
+            poll,
+            mailboxes,
+            outbox,
+            mail: Mail::default(),
+            readable: Vec::new(),
+            ended: Vec::new(),
+            scratch: vec![0; READ_BUFFER],
+            current: None,
+        })
+    }
+
+    /// Run until the mailbox is closed.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        let mut now = Instant::now();
+        while !self.mail.closed {
+            let timeout = self.sleep(now);
+            // Interrupted by a signal, or out of kernel memory for a moment: go round as if nothing had happened.
+            let polled = self.poll.poll(&mut events, Some(timeout));
+            now = Instant::now();
+            if polled.is_ok() {
+                self.note(&events);
+            }
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(now)));
+            if let Err(panic) = turn {
+                self.restart(now, panic.as_ref());
+            }
+        }
+    }
+
+    /// How long the thread may sleep.
+    fn sleep(&self, now: Instant) -> Duration {
+        if self.mail.more || self.core.tcp.has_more() || self.udp_ready.contains(&true) {
+            return Duration::ZERO;
+        }
+        let mut until = self.core.wake_at;
+        if let Some(at) = self.core.tcp.wake_at() {
+            until = until.min(at);
+        }
+        until.saturating_duration_since(now).min(LONGEST_SLEEP)
+    }
+
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                MAILBOX => {}
+                Token(token) if token <= self.udp_ready.len() => self.udp_ready[token - 1] = true,
+                token => self
+                    .core
+                    .tcp
+                    .ready(token, event.is_readable(), event.is_writable()),
+            }
+        }
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self, now: Instant) {
+        let registry = self.poll.registry();
+        let core = &mut self.core;
+
+        self.mailboxes[usize::from(core.id.0)].take(&mut self.mail);
+        core.dropped(self.mail.dropped);
+        for command in self.mail.commands.drain(..) {
+            self.current = ticket(&command);
+            core.feed(now, Input::Command(command));
+            self.current = None;
+        }
+        for (from, message) in self.mail.peers.drain(..) {
+            core.feed(now, Input::Peer(from, message));
+        }
+
+        for index in 0..self.udp_ready.len() {
+            for _ in 0..BATCHES_PER_TURN {
+                if !self.udp_ready[index] {
+                    break;
+                }
+                self.udp_ready[index] = core.receive(&mut self.receiver, index, now);
+            }
+        }
+
+        core.tcp.accept(registry, now);
+        core.tcp.take_readable(&mut self.readable);
+        for index in self.readable.drain(..) {
+            if !core.read_tcp(index, &mut self.scratch, now)
+                && let Some(path) = core.tcp.close(index, registry)
+            {
+                core.feed(now, Input::TcpClosed(path));
+            }
+        }
+        core.tcp.sweep(now, &mut self.ended);
+
+        if now >= core.wake_at {
+            core.feed(now, Input::Timeout);
+        }
+
+        core.flush_udp();
+        core.tcp.flush(now, &mut self.ended);
+        for index in self.ended.drain(..) {
+            if let Some(path) = core.tcp.close(index, registry) {
+                core.feed(now, Input::TcpClosed(path));
+            }
+        }
+        core.flush_udp();
+        core.deliver(&self.mailboxes);
+        self.outbox.push(&mut core.notices);
+    }
+
+    /// The worker panicked: say so, forget what it held, and go on with the same sockets.
+    fn restart(&mut self, now: Instant, panic: &(dyn std::any::Any + Send)) {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let detail = said.unwrap_or("no message").to_owned();
+        let core = &mut self.core;
+        core.tcp.close_all(self.poll.registry());
+        core.batch.clear();
+        for peer in &mut core.peers {
+            peer.clear();
+        }
+        self.readable.clear();
+        self.ended.clear();
+        // Commands already taken would otherwise never be answered.
+        let mut unanswered: Vec<Ticket> = self
+            .mail
+            .commands
+            .drain(..)
+            .filter_map(|c| ticket(&c))
+            .collect();
+        unanswered.extend(self.current.take());
+        let config = WorkerConfig {
+            wall_clock: SystemTime::now(),
+            seed: crate::node::seed(),
+            ..self.config.clone()
+        };
+        core.worker = Worker::new(config, now);
+        core.wake_at = now;
+        core.notices.push(Notice::WorkerFailed {
+            worker: core.id,
+            detail: detail.clone(),
+        });
+        for ticket in unanswered {
+            core.notices.push(Notice::Internal {
+                ticket,
+                detail: format!("the worker failed: {detail}"),
+            });
+        }
+        self.outbox.push(&mut core.notices);
+    }
+}
+
+/// The ticket of a command that wants an answer.
+fn ticket(command: &Command) -> Option<Ticket> {
+    match command {
+        Command::OpenPublisher { ticket, .. }
+        | Command::OpenViewer { ticket, .. }
+        | Command::Offer { ticket, .. }
+        | Command::Bind { ticket, .. }
+        | Command::Unbind { ticket, .. }
+        | Command::Close { ticket, .. }
+        | Command::Snapshot { ticket } => Some(*ticket),
+        Command::RequestKeyFrame { .. } => None,
+    }
+}
+
+impl Core {
+    fn counters(&self) -> &Counters {
+        &self.counters[usize::from(self.id.0)]
+    }
+
+    fn dropped(&self, count: u64) {
+        Counters::add(&self.counters().datagrams_dropped, count);
+    }
+
+    /// One mutation, then drain.
+    fn feed(&mut self, now: Instant, input: Input<'_>) {
+        self.worker.handle(now, input);
+        loop {
+            if self.batch.is_full() {
+                self.flush_udp();
+            }
+            match self.worker.poll(now, self.batch.space()) {
+                Output::Transmit { path, len } => self.transmit(path, len),
+                Output::Event(event) => self.notices.push(Notice::Event(event)),
+                Output::Peer(worker, message) => {
+                    if let Some(messages) = self.peers.get_mut(usize::from(worker.0)) {
+                        messages.push(message);
+                    }
+                }
+                Output::WakeAt(at) => {
+                    self.wake_at = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, path: Path, len: usize) {
+        match path.protocol {
+            Protocol::Udp => match self.routes.socket(path.local, path.remote) {
+                Some(socket) => self.batch.commit(socket, path.remote, len),
+                None => self.dropped(1),
+            },
+            Protocol::Tcp => {
+                if self.tcp.send(path, self.batch.peek(len)) {
+                    Counters::add(&self.counters().packets_out, 1);
+                    Counters::add(&self.counters().bytes_out, len as u64);
+                } else {
+                    self.dropped(1);
+                }
+            }
+        }
+    }
+
+    /// Read one batch from a UDP socket; true when it may hold more.
+    fn receive(&mut self, carrier: &mut Carrier, socket: usize, now: Instant) -> bool {
+        let received = carrier.receive(&self.sockets[socket]);
+        let local = self.routes.shown(socket);
+        let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
+        for index in 0..received.count {
+            let Some((remote, datagram)) = carrier.datagram(index) else {
+                dropped += 1;
+                continue;
+            };
+            packets += 1;
+            bytes += datagram.len() as u64;
+            self.routes.heard(socket, remote);
+            self.feed(
+                now,
+                Input::Datagram(
+                    Path {
+                        protocol: Protocol::Udp,
+                        local,
+                        remote,
+                    },
+                    datagram,
+                ),
+            );
+        }
+        Counters::add(&self.counters().packets_in, packets);
+        Counters::add(&self.counters().bytes_in, bytes);
+        self.dropped(dropped);
+        received.more
+    }
+
+    /// Read a connection's share of this turn; false when it ended or broke the framing.
+    fn read_tcp(&mut self, index: usize, scratch: &mut [u8], now: Instant) -> bool {
+        let Some(path) = self.tcp.path(index) else {
+            return true;
+        };
+        let mut deframer = self.tcp.take_deframer(index);
+        let (mut packets, mut bytes, mut total) = (0, 0, 0);
+        let open = loop {
+            // Read until there is nothing: a short read says nothing about an end that came with it.
+            let count = match self.tcp.read(index, scratch) {
+                ReadResult::Bytes(count) => count,
+                ReadResult::Empty => break true,
+                ReadResult::Ended => break false,
+            };
+            let outcome = deframer.push(&scratch[..count], |datagram| {
+                packets += 1;
+                bytes += datagram.len() as u64;
+                self.feed(now, Input::Datagram(path, datagram));
+            });
+            if outcome.is_err() {
+                break false;
+            }
+            total += count;
+            if total >= READ_PER_TURN {
+                self.tcp.read_later(index);
+                break true;
+            }
+        };
+        self.tcp.put_deframer(index, deframer, packets > 0, now);
+        Counters::add(&self.counters().packets_in, packets);
+        Counters::add(&self.counters().bytes_in, bytes);
+        open
+    }
+
+    fn flush_udp(&mut self) {
+        let sent = self.batch.flush(&mut self.sender, &self.sockets);
+        Counters::add(&self.counters().packets_out, sent.packets);
+        Counters::add(&self.counters().bytes_out, sent.bytes);
+        self.dropped(sent.dropped);
+    }
+
+    /// Hand over what the peers are to know.
+    fn deliver(&mut self, mailboxes: &[Mailbox]) {
+        for (mailbox, messages) in mailboxes.iter().zip(&mut self.peers) {
+            if !messages.is_empty() {
+                mailbox.peers(self.id, messages);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Virtual network and scripted peers around the worker core.
