@@ -9,8 +9,8 @@ CARGO ?= cargo
 ARGS ?=
 STRICT ?=
 
-# Debian packages that a test needs beyond what build/preflight.sh asks for.
-SYSTEM_PACKAGES :=
+# Debian packages that tests need beyond what build/preflight.sh asks for, one a line.
+SYSTEM_PACKAGES := $(shell sed 's/\#.*//' requirements/apt.txt 2>/dev/null)
 
 VENV := .venv
 RUN := $(VENV)/bin/python
