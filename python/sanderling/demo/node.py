@@ -53,6 +53,7 @@ class Node:
         *,
         port: int,
         media_ports: tuple[int, int] | None,
+        on_progress: Callable[[str], None],
         on_error_line: Callable[[str], None],
     ) -> AsyncIterator[Self]:
         """Start a server whose state is in ``folder``; stopped at the end. ChildFailed says why it did not start."""
@@ -83,6 +84,7 @@ class Node:
             on_line=lines.put_nowait,
             on_error_line=on_words,
         )
+        on_progress(f"server: started as process {child.pid}")
         storage = SqliteStorage(folder)
         try:
             ready = await _ready(child, lines, words)

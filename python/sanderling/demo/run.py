@@ -107,6 +107,7 @@ class _Demo:
                     Path(folder),
                     port=self._options.port,
                     media_ports=self._options.media_ports,
+                    on_progress=self._output.line,
                     on_error_line=partial(self._on_error_line, "server"),
                 ) as node:
                     return await self._with_node(node)

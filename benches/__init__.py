@@ -1,0 +1,1 @@
+"""Measurements whose results are kept: ``make bench`` runs ``python -m benches``. See results/README.md."""
