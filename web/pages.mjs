@@ -1,4 +1,5 @@
-// Bundles the pages into the Python package, where the server finds them: web/packages/<page> → server/static/<page>.
+// Bundles the pages into the Python package, where the server finds them: web/packages/<page> → server/static/<page>,
+// with a first page that links to them.
 
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -10,6 +11,9 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const destination = fileURLToPath(new URL("../python/sanderling/server/static/", import.meta.url));
 
 await rm(destination, { recursive: true, force: true });
+await mkdir(destination, { recursive: true });
+await copyFile(`${here}index.html`, `${destination}index.html`);
+await copyFile(`${here}page.css`, `${destination}page.css`);
 for (const page of PAGES) {
   const folder = `${destination}${page}/`;
   await mkdir(folder, { recursive: true });
