@@ -1,0 +1,180 @@
+"""Sanderling: ultra-low-latency live streaming, self-hosted.
+
+The names below are the asyncio SDK. They are loaded when first used, so that the server and the tools of this
+package do not pay for numpy and the media engine, and none of them needs the server's extension.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sanderling.enums import (
+        Channel,
+        PlayerState,
+        PublisherState,
+        ResourceMode,
+        RoomStateReason,
+        Scenario,
+        StreamDeleteReason,
+        UpdateType,
+    )
+    from sanderling.errors import (
+        DeviceError,
+        ErrorCode,
+        ForkedProcessError,
+        MediaUnavailable,
+        PlayError,
+        PublishError,
+        RateLimited,
+        RoomError,
+        SanderlingError,
+        TokenError,
+    )
+    from sanderling.sdk.config import (
+        DegradationPreference,
+        EngineProfile,
+        PlayerConfig,
+        PublisherConfig,
+        RoomConfig,
+        TokenProvider,
+        User,
+        VideoCodec,
+    )
+    from sanderling.sdk.engine import Engine
+    from sanderling.sdk.events import (
+        DebugError,
+        Event,
+        EventsLost,
+        PlayerFirstFrame,
+        PlayerQualityUpdate,
+        PlayerStateUpdate,
+        PublisherQualityUpdate,
+        PublisherStateUpdate,
+        RoomStateChanged,
+        RoomStreamUpdate,
+        RoomUserUpdate,
+        Stream,
+    )
+    from sanderling.sdk.file_source import File
+    from sanderling.sdk.frames import AudioFrame, ColorSpace, PixelFormat, VideoFrame
+    from sanderling.sdk.handler import EventHandler
+    from sanderling.sdk.playing import Player, Playing
+    from sanderling.sdk.preview import Preview
+    from sanderling.sdk.publishing import Publisher, Publishing
+    from sanderling.sdk.quality import PlayQuality, PublishQuality
+    from sanderling.sdk.room import Login, Room
+    from sanderling.sdk.sources import (
+        AudioSource,
+        CustomAudioSource,
+        CustomVideoSource,
+        MediaSources,
+        Source,
+        Still,
+        VideoSource,
+    )
+
+_MODULES = {
+    "enums": "Channel PlayerState PublisherState ResourceMode RoomStateReason Scenario StreamDeleteReason UpdateType",
+    "errors": (
+        "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited RoomError "
+        "SanderlingError TokenError"
+    ),
+    "sdk.config": (
+        "DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig TokenProvider User VideoCodec"
+    ),
+    "sdk.engine": "Engine",
+    "sdk.events": (
+        "DebugError Event EventsLost PlayerFirstFrame PlayerQualityUpdate PlayerStateUpdate PublisherQualityUpdate "
+        "PublisherStateUpdate RoomStateChanged RoomStreamUpdate RoomUserUpdate Stream"
+    ),
+    "sdk.file_source": "File",
+    "sdk.frames": "AudioFrame ColorSpace PixelFormat VideoFrame",
+    "sdk.handler": "EventHandler",
+    "sdk.playing": "Player Playing",
+    "sdk.preview": "Preview",
+    "sdk.publishing": "Publisher Publishing",
+    "sdk.quality": "PlayQuality PublishQuality",
+    "sdk.room": "Login Room",
+    "sdk.sources": "AudioSource CustomAudioSource CustomVideoSource MediaSources Source Still VideoSource",
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = [
+    "AudioFrame",
+    "AudioSource",
+    "Channel",
+    "ColorSpace",
+    "CustomAudioSource",
+    "CustomVideoSource",
+    "DebugError",
+    "DegradationPreference",
+    "DeviceError",
+    "Engine",
+    "EngineProfile",
+    "ErrorCode",
+    "Event",
+    "EventHandler",
+    "EventsLost",
+    "File",
+    "ForkedProcessError",
+    "Login",
+    "MediaSources",
+    "MediaUnavailable",
+    "PixelFormat",
+    "PlayError",
+    "PlayQuality",
+    "Player",
+    "PlayerConfig",
+    "PlayerFirstFrame",
+    "PlayerQualityUpdate",
+    "PlayerState",
+    "PlayerStateUpdate",
+    "Playing",
+    "Preview",
+    "PublishError",
+    "PublishQuality",
+    "Publisher",
+    "PublisherConfig",
+    "PublisherQualityUpdate",
+    "PublisherState",
+    "PublisherStateUpdate",
+    "Publishing",
+    "RateLimited",
+    "ResourceMode",
+    "Room",
+    "RoomConfig",
+    "RoomError",
+    "RoomStateChanged",
+    "RoomStateReason",
+    "RoomStreamUpdate",
+    "RoomUserUpdate",
+    "SanderlingError",
+    "Scenario",
+    "Source",
+    "Still",
+    "Stream",
+    "StreamDeleteReason",
+    "TokenError",
+    "TokenProvider",
+    "UpdateType",
+    "User",
+    "VideoCodec",
+    "VideoFrame",
+    "VideoSource",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'sanderling' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"sanderling.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The asyncio SDK: engine, room, publishers, players, sources. Import its names from :mod:`sanderling`."""

@@ -1,0 +1,191 @@
+"""The asyncio shell of :mod:`sanderling.signaling.client`: a WebSocket, a clock and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from sanderling.errors import ErrorCode, RoomError, SanderlingError
+from sanderling.signaling.client import ClientEvent, ClientState, SignalingClient
+from sanderling.signaling.codec import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+__all__ = ["Connection", "websocket_url"]
+
+log = logging.getLogger("sanderling.sdk")
+
+CONNECT_TIMEOUT = 8.0
+"""Seconds for TCP, TLS and the upgrade."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds the closing handshake may take."""
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+def websocket_url(server: str) -> str:
+    """The signalling address of a server given as ``http(s)://`` or ``ws(s)://host:port[/prefix]``; else 1000017."""
+    parts = urlsplit(server)
+    try:
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    if parts.scheme not in _SCHEMES or not parts.hostname or not port_is_valid:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"{server!r} is not the URL of a server",
+            hint="write it as http://host:7700, https://host/prefix or the same with ws:// or wss://",
+        )
+    path = parts.path.rstrip("/")
+    if not path.endswith("/ws"):
+        path += "/ws"
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+class Connection:
+    """Runs one signalling session: sends what the client says, gives it what arrives, hands on its events."""
+
+    def __init__(self, server: str, client: SignalingClient, on_event: Callable[[ClientEvent], None]) -> None:
+        self._url = websocket_url(server)
+        self._client = client
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._socket: ClientConnection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self) -> asyncio.Task[None]:
+        """Start connecting; the task ends when the socket is open (or the session has failed)."""
+        return self._spawn(self._connect(), "sanderling-connect")
+
+    def now(self) -> float:
+        """The clock of the session in seconds."""
+        return self._loop.time()
+
+    def flush(self) -> None:
+        """Send what the client wants sent and deliver its events; call after every command."""
+        self._wake.set()
+        self._settle()
+
+    async def close(self) -> None:
+        """Close the socket and stop; nothing is delivered afterwards."""
+        self.abort()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await socket.close()
+            except (TimeoutError, OSError):
+                socket.transport.abort()
+        current = asyncio.current_task()
+        others = [task for task in self._tasks if task is not current]
+        if others:
+            await asyncio.wait(others)
+
+    def abort(self) -> None:
+        """Stop without waiting for anything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._tasks:
+            task.cancel()
+
+    def _spawn(self, work: object, name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._loop.create_task(work, name=name)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _connect(self) -> None:
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
+
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                self._socket = await connect(
+                    self._url,
+                    max_size=MAX_MESSAGE_BYTES,
+                    open_timeout=None,
+                    ping_interval=None,  # the protocol has its own heartbeat
+                    close_timeout=CLOSE_TIMEOUT,
+                    proxy=None,
+                )
+        except TimeoutError:
+            self._refused(ErrorCode.LOGIN_TIMEOUT, "nothing answered in time")
+        except InvalidHandshake as error:
+            self._refused(ErrorCode.LOGIN_FAILED, f"what answers there is no Sanderling server ({error})")
+        except (OSError, WebSocketException, InvalidURI) as error:
+            self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__)
+        else:
+            self._spawn(self._receive(self._socket), "sanderling-receive")
+            self._spawn(self._send(self._socket), "sanderling-send")
+
+    def _refused(self, code: ErrorCode, why: str) -> None:
+        error = RoomError(
+            code,
+            f"no connection to {self._url}: {why}",
+            hint="check host and port of the server URL, and that the server runs and is not behind a firewall",
+            context={"url": self._url},
+        )
+        if self._client.state is ClientState.NEW:
+            # Nothing was sent yet; end the session as if the login had been.
+            self._client.disconnected(error=error, now=self.now())
+        else:
+            self._client.disconnected(now=self.now(), error=error)
+        self._settle()
+
+    async def _receive(self, socket: ClientConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        detail = ""
+        try:
+            while True:
+                data = await socket.recv()
+                self._client.receive(data, now=self.now())
+                self._wake.set()
+                self._settle()
+        except ConnectionClosed as error:
+            received = error.rcvd
+            detail = received.reason if received is not None and received.reason else ""
+        except (OSError, UnicodeError) as error:
+            detail = str(error)
+        self._client.disconnected(detail, now=self.now())
+        self._settle()
+
+    async def _send(self, socket: ClientConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while True:
+                for data in self._client.take_outgoing():
+                    await socket.send(data, text=True)
+                self._wake.clear()
+                outgoing = self._client.take_outgoing()
+                if outgoing:
+                    for data in outgoing:
+                        await socket.send(data, text=True)
+                    continue
+                await self._wake.wait()
+        except (ConnectionClosed, OSError):
+            return  # the receiving task reports it
+
+    def _settle(self) -> None:
+        for event in self._client.take_events():
+            self._on_event(event)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._client.wake_at()
+        if due is not None and due != float("inf"):
+            self._timer = self._loop.call_at(due, self._timeout)
+
+    def _timeout(self) -> None:
+        self._timer = None
+        self._client.handle_timeout(now=self.now())
+        self._wake.set()
+        self._settle()

@@ -1,0 +1,112 @@
+"""The transport that brings one stream to the server: send-only, one per publish channel."""
+
+from __future__ import annotations
+
+import webrtc
+
+from sanderling.errors import ErrorCode, PublishError
+from sanderling.sdk.config import PublisherConfig
+from sanderling.sdk.quality import Counters
+from sanderling.sdk.webrtc.sdp import with_fmtp
+from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
+from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
+
+__all__ = ["PublisherTransport"]
+
+START_BITRATE_KBPS = 1500
+"""Where bandwidth estimation begins. The engine's own 300 kbit/s shows 180 lines for the first seconds."""
+
+
+class PublisherTransport(Transport):
+    """Up to one audio and one video track."""
+
+    def __init__(self, config: PublisherConfig, *, video: bool, audio: bool, on_state: StateHandler) -> None:
+        super().__init__(on_state)
+        self._config = config
+        self.video: VideoInput | None = None
+        self.audio: AudioInput | None = None
+        self._sender: webrtc.RTCRtpSender | None = None
+        self._video_transceiver: webrtc.RTCRtpTransceiver | None = None
+        self._audio_transceiver: webrtc.RTCRtpTransceiver | None = None
+        try:
+            if audio:
+                self._add_audio()
+            if video:
+                self._add_video()
+        except BaseException:
+            self.close()
+            raise
+
+    async def offer(self) -> str:
+        """The offer to send with the publish request."""
+        await self._prefer()
+        return await self.make_offer(lambda sdp: sdp)
+
+    async def accept(self, answer: str) -> None:
+        """Set the server's answer; encoding starts when the transport is up."""
+        start = min(START_BITRATE_KBPS, self._config.video_bitrate_kbps)
+        sdp = with_fmtp(answer, self._config.video_codec.value, {"x-google-start-bitrate": str(start)})
+        opus = {"maxaveragebitrate": str(self._config.audio_bitrate_kbps * 1000), "useinbandfec": "1"}
+        if self._config.stereo:
+            opus["stereo"] = "1"
+        await self.set_answer(with_fmtp(sdp, "opus", opus))
+
+    async def track_counters(self) -> tuple[Counters, Counters]:
+        """Counters of the video and the audio track; empty where there is none."""
+        counters = await self.counters()
+        video = counters.get(_mid(self._video_transceiver), {})
+        audio = counters.get(_mid(self._audio_transceiver), {})
+        return video, audio
+
+    def close(self) -> None:
+        """Close tracks and connection."""
+        for source in (self.video, self.audio):
+            if source is not None:
+                source.close()
+        super().close()
+
+    def _add_audio(self) -> None:
+        self.audio = AudioInput()
+        transceiver = self.connection.add_transceiver(
+            self.audio.track, webrtc.RTCRtpTransceiverInit(direction="sendonly")
+        )
+        capabilities = webrtc.RTCRtpSender.get_capabilities("audio")
+        if capabilities is not None:
+            # RED sends every block twice for a loss that retransmission repairs on these paths.
+            opus = [codec for codec in capabilities.codecs if codec.mime_type == "audio/opus"]
+            transceiver.set_codec_preferences(opus)
+        self.enable_extensions(transceiver)
+        self._audio_transceiver = transceiver
+
+    def _add_video(self) -> None:
+        codec = self._config.video_codec
+        preferences = codecs_of(webrtc.RTCRtpSender.get_capabilities("video"), [codec])
+        if not preferences:
+            raise PublishError(
+                ErrorCode.ENCODER_UNSUPPORTED,
+                f"this machine cannot encode {codec.value}",
+                hint="publish VP8, VP9 or AV1",
+            )
+        self.video = VideoInput()
+        encoding = webrtc.RTCRtpEncodingParameters(
+            max_bitrate=self._config.video_bitrate_kbps * 1000, max_framerate=self._config.fps
+        )
+        transceiver = self.connection.add_transceiver(
+            self.video.track, webrtc.RTCRtpTransceiverInit(direction="sendonly", send_encodings=[encoding])
+        )
+        transceiver.set_codec_preferences(preferences)
+        self.enable_extensions(transceiver)
+        self._video_transceiver = transceiver
+        self._sender = transceiver.sender
+
+    async def _prefer(self) -> None:
+        if self._sender is not None:
+            parameters = self._sender.get_parameters()
+            parameters.degradation_preference = webrtc.RTCDegradationPreference(
+                self._config.degradation.value
+            )
+            await self._sender.set_parameters(parameters)
+
+
+def _mid(transceiver: webrtc.RTCRtpTransceiver | None) -> str:
+    return (transceiver.mid or "-") if transceiver is not None else "-"

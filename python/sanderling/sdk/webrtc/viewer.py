@@ -1,0 +1,94 @@
+"""The transport that takes streams out: receive-only, made at login with a pool of slots (architecture section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import webrtc
+
+from sanderling.errors import ErrorCode, MediaUnavailable
+from sanderling.sdk.config import VideoCodec
+from sanderling.sdk.quality import Counters
+from sanderling.sdk.webrtc.sdp import with_fmtp
+from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
+
+__all__ = ["FIRST_SLOTS", "MAX_SLOTS", "ViewerTransport"]
+
+FIRST_SLOTS = 2
+MAX_SLOTS = 16
+"""Pairs of an audio and a video media section; an offer of 16 pairs is 95 kB."""
+
+
+class ViewerTransport(Transport):
+    """Pairs of audio and video sections in the order a, v, a, v, ...; pair i is slot i."""
+
+    def __init__(self, codecs: tuple[VideoCodec, ...], on_state: StateHandler) -> None:
+        super().__init__(on_state)
+        self._codecs: list[webrtc.RTCRtpCodec] = []
+        self._lock = asyncio.Lock()
+        if codecs:
+            self._codecs = codecs_of(webrtc.RTCRtpReceiver.get_capabilities("video"), codecs)
+            if not self._codecs:
+                self.close()
+                raise MediaUnavailable(
+                    ErrorCode.DECODER_UNSUPPORTED,
+                    f"this machine decodes none of {', '.join(codec.value for codec in codecs)}",
+                    hint="leave EngineProfile.video_codecs empty",
+                )
+        self._slots = 0
+        self._add_slots(FIRST_SLOTS)
+
+    @property
+    def slots(self) -> int:
+        """Slots that are negotiated or being negotiated."""
+        return self._slots
+
+    async def offer(self) -> str:
+        """The first offer, for the login."""
+        return await self.make_offer(_edit)
+
+    async def accept(self, answer: str) -> None:
+        """Set the answer of the login."""
+        async with self._lock:
+            await self.set_answer(answer)
+
+    async def grow(self, needed: int, negotiate: Callable[[str], Awaitable[str]]) -> None:
+        """Double the pool until it has ``needed`` slots or :data:`MAX_SLOTS`; ``negotiate`` trades offer for answer."""
+        async with self._lock:
+            wanted = self._slots
+            while wanted < min(needed, MAX_SLOTS):
+                wanted = min(wanted * 2, MAX_SLOTS)
+            if wanted == self._slots:
+                return
+            self._add_slots(wanted - self._slots)
+            await self.set_answer(await negotiate(await self.make_offer(_edit)))
+
+    def track(self, mid: str) -> webrtc.MediaStreamTrack | None:
+        """The track of the media section ``mid``."""
+        for transceiver in self.connection.get_transceivers():
+            if transceiver.mid == mid:
+                return transceiver.receiver.track
+        return None
+
+    async def track_counters(self, video_mid: str, audio_mid: str) -> tuple[Counters, Counters]:
+        """Counters of the two media sections; empty where there is none."""
+        counters = await self.counters()
+        return counters.get(video_mid or "-", {}), counters.get(audio_mid or "-", {})
+
+    def _add_slots(self, count: int) -> None:
+        for _ in range(count):
+            for kind in (webrtc.MediaType.audio, webrtc.MediaType.video):
+                transceiver = self.connection.add_transceiver(
+                    kind, webrtc.RTCRtpTransceiverInit(direction="recvonly")
+                )
+                if kind is webrtc.MediaType.video and self._codecs:
+                    transceiver.set_codec_preferences(self._codecs)
+                self.enable_extensions(transceiver)
+                # Shown as soon as decoded: the jitter buffer adds only what the link makes it add.
+                transceiver.receiver.jitter_buffer_target = 0.0
+            self._slots += 1
+
+
+def _edit(sdp: str) -> str:
+    return with_fmtp(sdp, "opus", {"stereo": "1", "sprop-stereo": "1"})
