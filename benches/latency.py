@@ -35,12 +35,12 @@ class Latency(msgspec.Struct, frozen=True):
 
     def line(self) -> str:
         """Return the figures as one line."""
-        latency = self.latency_ms
+        latency, first, frames = self.latency_ms, self.first_frame_ms, self.frames
         return (
             f"glass to glass p50/p95/p99 {latency['p50']}/{latency['p95']}/{latency['p99']} ms "
-            f"over {self.seconds:g} s, first frame median {self.first_frame_ms['median']} (worst {self.first_frame_ms['max']}) ms and login "
-            f"median {self.login_ms['median']} ms in {self.runs} runs, {self.frames['received']} of "
-            f"{self.frames['sent']} frames, {self.freezes['count']:g} freezes"
+            f"over {self.seconds:g} s, {frames['received']} of {frames['sent']} frames, "
+            f"{self.freezes['count']:g} freezes; in {self.runs} runs first frame median {first['median']} "
+            f"(worst {first['max']}) ms, login median {self.login_ms['median']} ms"
         )
 
 

@@ -13,12 +13,12 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from sanderling import Engine, EngineProfile, File, PublisherConfig, RoomConfig, User
+from sanderling import Engine, EngineProfile, File, RoomConfig, User
 from sanderling.demo import clock, participant, reports
 from sanderling.demo.clip import clip_path
 from sanderling.demo.notices import Notices
 from sanderling.demo.participant import Invitation, Reporter
-from sanderling.demo.waiting import first_of
+from sanderling.demo.waiting import first_of, unless
 
 __all__ = ["Burner", "host"]
 
@@ -59,24 +59,24 @@ async def host(invitation: Invitation, report: Reporter, stop: asyncio.Event) ->
     profile = EngineProfile(app_id=invitation.app_id, server=invitation.server)
     async with Engine(profile, notices) as engine:
         started = time.perf_counter()
-        room = await engine.login_room(
+        login = engine.login_room(
             participant.ROOM_ID,
             User(participant.HOST, "Host of the demo"),
             RoomConfig(token=invitation.token, is_user_status_notify=True),
         )
+        room = await unless(stop, login)
         report(reports.LoggedIn((time.perf_counter() - started) * 1000))
-        publisher = await room.start_publishing_stream(
-            participant.STREAM_ID, File(clip, loop=True, on_frame=burner), config=PublisherConfig()
-        )
         reporting = asyncio.create_task(_report_sent(burner, report), name="demo-report-sent")
         try:
+            film = File(clip, loop=True, on_frame=burner)
+            publisher = await unless(stop, room.start_publishing_stream(participant.STREAM_ID, film))
             await first_of(stop.wait(), notices.over)
-        finally:
             await publisher.stop()
+        finally:
             reporting.cancel()
             report(reports.Sent(burner.take()))
             await room.logout()
-    _raise_if_failed(notices)
+    notices.raise_error()
 
 
 async def _report_sent(burner: Burner, report: Reporter) -> None:
@@ -84,12 +84,6 @@ async def _report_sent(burner: Burner, report: Reporter) -> None:
         await asyncio.sleep(REPORT_SECONDS)
         if rows := burner.take():
             report(reports.Sent(rows))
-
-
-def _raise_if_failed(notices: Notices) -> None:
-    error = notices.over.result() if notices.over.done() else None
-    if error is not None:
-        raise error
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ class Notices(EventHandler):
         if state is PlayerState.NO_PLAY:
             self._end(error_for(error_code, f"playing {stream_id} ended") if error_code else None)
 
+    def raise_error(self) -> None:
+        """Raise the error that ended the session, if one did."""
+        error = self.over.result() if self.over.done() else None
+        if error is not None:
+            raise error
+
     def _end(self, error: SanderlingError | None) -> None:
         if not self.over.done():
             self.over.set_result(error)

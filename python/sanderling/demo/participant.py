@@ -18,6 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from sanderling.demo import reports
+from sanderling.demo.waiting import Stopped
 from sanderling.errors import ErrorCode, SanderlingError
 
 __all__ = ["HOST", "ROOM_ID", "STREAM_ID", "VIEWER", "Invitation", "Reporter", "run"]
@@ -100,6 +101,8 @@ async def _run(part: Part, invitation: Invitation, orders: io.FileIO) -> int:
     report = Reporter(sys.stdout.buffer, stop.set)
     try:
         await part(invitation, report, stop)
+    except Stopped:
+        return EXIT_OK
     except SanderlingError as error:
         report(reports.Failed(int(error.code), error.message, error.hint))
         return EXIT_FAILED

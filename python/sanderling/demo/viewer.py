@@ -14,12 +14,23 @@ import sys
 import time
 from pathlib import Path
 
-from sanderling import Engine, EngineProfile, Player, PlayerConfig, ResourceMode, RoomConfig, User, VideoFrame
+from sanderling import (
+    Engine,
+    EngineProfile,
+    Player,
+    PlayerConfig,
+    PlayQuality,
+    ResourceMode,
+    Room,
+    RoomConfig,
+    User,
+    VideoFrame,
+)
 from sanderling.demo import clock, participant, reports, save
 from sanderling.demo.measure import FrameNumbers
 from sanderling.demo.notices import Notices
 from sanderling.demo.participant import Invitation, Reporter
-from sanderling.demo.waiting import first_of
+from sanderling.demo.waiting import first_of, unless
 
 __all__ = ["view"]
 
@@ -78,13 +89,13 @@ class Watching:
 
     async def reporting(self) -> None:
         """Report pictures several times a second and statistics once."""
-        due = time.monotonic()
+        due = time.monotonic() + STATISTICS_SECONDS
         while True:
             await asyncio.sleep(REPORT_SECONDS)
             self.report_pictures()
             if time.monotonic() >= due:
                 due += STATISTICS_SECONDS
-                self.report_statistics()
+                self.report_statistics(await self._player.read_stats())
 
     def report_pictures(self) -> None:
         """Report the pictures since the last report."""
@@ -92,9 +103,8 @@ class Watching:
         if rows:
             self._report(reports.Received(rows))
 
-    def report_statistics(self) -> None:
-        """Report the present figures of the play."""
-        quality = self._player.stats
+    def report_statistics(self, quality: PlayQuality) -> None:
+        """Report figures of the play."""
         self._report(
             reports.Statistics(
                 width=self._size[0],
@@ -135,49 +145,51 @@ async def view(
     profile = EngineProfile(app_id=invitation.app_id, server=invitation.server)
     async with Engine(profile, notices) as engine:
         started = time.perf_counter()
-        room = await engine.login_room(
+        login = engine.login_room(
             participant.ROOM_ID,
             User(participant.VIEWER, "Viewer of the demo"),
             RoomConfig(token=invitation.token, is_user_status_notify=True),
         )
+        room = await unless(stop, login)
         report(reports.LoggedIn((time.perf_counter() - started) * 1000))
-        announced = asyncio.create_task(notices.streams.get(), name="demo-stream-notice")
         try:
-            await first_of(stop.wait(), notices.over, announced)
-            if announced.done() and not stop.is_set():
-                asked = time.perf_counter()
-                player = await room.start_playing_stream(
-                    announced.result(), PlayerConfig(resource_mode=ResourceMode.ONLY_L3)
-                )
-                report(reports.Play(announced.result(), player.resource_mode.name))
-                await _watch(Watching(player, report, asked, folder), player, report, stop, notices)
+            await _play(room, await unless(stop, notices.streams.get()), report, stop, notices, folder)
         finally:
-            announced.cancel()
             await room.logout()
-    error = notices.over.result() if notices.over.done() else None
-    if error is not None:
-        raise error
+    notices.raise_error()
 
 
-async def _watch(
-    watching: Watching, player: Player, report: Reporter, stop: asyncio.Event, notices: Notices
+async def _play(
+    room: Room, stream_id: str, report: Reporter, stop: asyncio.Event, notices: Notices, folder: Path | None
 ) -> None:
+    asked = time.perf_counter()
+    playing = room.start_playing_stream(stream_id, PlayerConfig(resource_mode=ResourceMode.ONLY_L3))
+    player = playing.player
+    if player is None:  # refused at once
+        await playing
+        return
+    watching = Watching(player, report, asked, folder)
+    # From the first picture on, which may come before the server's word that the stream plays.
     tasks = [
         asyncio.create_task(watching.pictures(), name="demo-pictures"),
         asyncio.create_task(watching.sound(), name="demo-sound"),
+        asyncio.create_task(watching.reporting(), name="demo-reporting"),
     ]
-    reporting = asyncio.create_task(watching.reporting(), name="demo-reporting")
     try:
+        await unless(stop, playing)
+        mode = player.resource_mode
+        report(reports.Play(stream_id, mode.name if mode is not None else "UNKNOWN"))
         # A part that fails ends the play; one that ends because the stream did is followed by the state notice.
-        await first_of(stop.wait(), notices.over, asyncio.gather(*tasks))
+        await first_of(stop.wait(), notices.over, *tasks)
         until_ns = time.time_ns()
+        quality = await player.read_stats()
     finally:
-        reporting.cancel()
-        watching.report_pictures()
+        tasks.pop().cancel()
         await player.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
         await watching.finish()
-    watching.report_statistics()
+    watching.report_pictures()
+    watching.report_statistics(quality)
     report(reports.WatchingEnded(until_ns))
 
 

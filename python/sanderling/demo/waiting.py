@@ -1,12 +1,18 @@
-"""Wait for the first of several things, leaving nothing behind."""
+"""Wait for the first of several things, or for one unless told to stop; nothing is left behind."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
-__all__ = ["first_of"]
+__all__ = ["Stopped", "first_of", "unless"]
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """What was waited for was given up because the process is to end."""
 
 
 async def first_of(
@@ -28,3 +34,20 @@ async def first_of(
         for task in own:
             task.cancel()
         await asyncio.gather(*own, return_exceptions=True)
+
+
+async def unless(stop: asyncio.Event, thing: Awaitable[T]) -> T:
+    """Return what ``thing`` gives; when ``stop`` is set first, cancel it, which undoes it, and raise Stopped."""
+
+    async def wait() -> T:
+        return await thing
+
+    task = asyncio.create_task(wait(), name="demo-unless-stopped")
+    try:
+        await first_of(stop.wait(), task)
+        if task.done():
+            return task.result()
+        raise Stopped
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""first_of: whichever is first, and nothing left behind."""
+"""first_of and unless: whichever is first, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sanderling.demo.waiting import first_of
+from sanderling.demo.waiting import Stopped, first_of, unless
 
 
 async def test_the_first_one_ends_the_wait_and_coroutines_are_cancelled() -> None:
@@ -30,4 +30,34 @@ async def test_an_exception_is_raised() -> None:
 
     with pytest.raises(ValueError, match="the reason"):
         await first_of(fails(), asyncio.Event().wait())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_unless_gives_the_result_or_the_error() -> None:
+    async def five() -> int:
+        return 5
+
+    async def fails() -> None:
+        raise ValueError("the reason")
+
+    stop = asyncio.Event()
+    assert await unless(stop, five()) == 5
+    with pytest.raises(ValueError, match="the reason"):
+        await unless(stop, fails())
+
+
+async def test_stopping_cancels_what_was_waited_for() -> None:
+    stop, cancelled, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def forever() -> None:
+        try:
+            await never.wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    asyncio.get_running_loop().call_soon(stop.set)
+    with pytest.raises(Stopped):
+        await unless(stop, forever())
+    assert cancelled.is_set()
     assert asyncio.all_tasks() == {asyncio.current_task()}
