@@ -63,8 +63,11 @@ impl Deframer {
     }
 }
 
+/// A frame and the bytes after it.
+type Cut<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame of `bytes` and what follows it; `None` while it is incomplete. Checked as early as it can be.
-fn whole(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Broken> {
+fn whole(bytes: &[u8]) -> Result<Option<Cut<'_>>, Broken> {
     let [high, low, body @ ..] = bytes else {
         return Ok(None);
     };

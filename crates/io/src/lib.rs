@@ -3,6 +3,7 @@
 //! A [`Node`] runs a number of worker threads. Each owns one [`sanderling_sfu::Worker`] and its sockets, and does
 //! nothing but carry datagrams, commands and messages in and what comes of them out. Nothing here knows what a
 //! packet means.
+#![allow(clippy::disallowed_methods)] // The border: this is where clock, sockets and threads come from.
 
 mod config;
 mod counters;

@@ -298,6 +298,8 @@ impl Core {
 
     /// One mutation, then drain.
     fn feed(&mut self, now: Instant, input: Input<'_>) {
+        #[cfg(test)]
+        tests::maybe_fail(&input);
         self.worker.handle(now, input);
         loop {
             if self.batch.is_full() {
@@ -414,6 +416,63 @@ impl Core {
             if !messages.is_empty() {
                 mailbox.peers(self.id, messages);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::{Config, Node};
+    use std::net::IpAddr;
+
+    const FATAL: Ticket = Ticket(u64::MAX);
+
+    /// A command that brings the worker down, so that its restart can be seen.
+    pub(super) fn maybe_fail(input: &Input<'_>) {
+        if matches!(input, Input::Command(Command::Snapshot { ticket }) if *ticket == FATAL) {
+            panic!("asked to fail");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_panics_says_so_answers_its_command_and_goes_on_with_the_same_sockets() {
+        let config = Config {
+            listen: vec![IpAddr::from([127, 0, 0, 1])],
+            ..Config::default()
+        };
+        let node = Node::start(&config).unwrap();
+        let address = node.candidates()[0][0].1;
+        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        node.command(WorkerId(0), Command::Snapshot { ticket: FATAL })
+            .unwrap();
+
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut notices = Vec::new();
+        while notices.len() < 2 {
+            assert!(
+                Instant::now() < deadline,
+                "the failure was not reported: {notices:?}"
+            );
+            node.take_notices(10, &mut notices);
+            std::thread::yield_now();
+        }
+        assert!(
+            matches!(&notices[0], Notice::WorkerFailed { worker: WorkerId(0), detail } if detail == "asked to fail")
+        );
+        assert!(matches!(
+            &notices[1],
+            Notice::Internal { ticket: FATAL, .. }
+        ));
+
+        client.send_to(&[0x80; 100], address).unwrap();
+        while node.totals().packets_in == 0 {
+            assert!(
+                Instant::now() < deadline,
+                "the worker is deaf after its restart"
+            );
+            std::thread::yield_now();
         }
     }
 }
