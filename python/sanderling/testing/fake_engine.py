@@ -180,7 +180,9 @@ class Engine:
         for track in tracks:
             taken = {c for s in viewer.sections if s.kind == track.kind for c in s.codecs}
             if track.codecs[0] not in taken:
-                detail = f"the stream is {track.codecs[0]}, the viewer takes {', '.join(sorted(taken)) or 'none'}"
+                detail = (
+                    f"the stream is {track.codecs[0]}, the viewer takes {', '.join(sorted(taken)) or 'none'}"
+                )
                 self._fail(ticket, "no_codec", detail)
                 return
         free = next((number for number, bound in viewer.slots.items() if bound is None), None)

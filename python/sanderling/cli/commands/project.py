@@ -1,0 +1,172 @@
+"""``sanderling project``: AppIDs, their secrets and their switches. Works with or without a running server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.table import Table
+
+from sanderling.cli.terminal import errors_as_sentences, fail, print_json, results
+from sanderling.server.config import load_config
+from sanderling.server.storage import Project, SqliteStorage
+from sanderling.server.storage.base import DEFAULT_MAX_PLAYS
+
+__all__ = ["app", "find_project", "with_storage"]
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Create, list and change projects (AppIDs).", no_args_is_help=True, rich_markup_mode=None
+)
+
+State = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="State folder of the server.  [$XDG_STATE_HOME/sanderling]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def with_storage(state: Path | None, work: Callable[[SqliteStorage], Awaitable[T]]) -> T:
+    """Open the storage of a state folder, do ``work``, close it."""
+
+    async def run() -> T:
+        folder = load_config(flags={"state": str(state) if state is not None else None}).state_folder
+        storage = SqliteStorage(folder)
+        try:
+            await storage.open()
+            return await work(storage)
+        finally:
+            await storage.aclose()
+
+    return asyncio.run(run())
+
+
+def find_project(state: Path | None, app_id: int | None) -> Project:
+    """The project with this AppID; without one, the only project there is."""
+    found = with_storage(state, lambda storage: storage.projects())
+    if app_id is not None:
+        for project in found:
+            if project.app_id == app_id:
+                return project
+        fail(
+            f"there is no project with AppID {app_id} (1001004)", hint="`sanderling project list` shows them"
+        )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        fail("there is no project yet", hint="make one with `sanderling project create`")
+    fail(
+        f"there are {len(found)} projects",
+        hint="name one with --app-id; `sanderling project list` shows them",
+    )
+
+
+def _switch(text: str | None) -> bool | None:
+    if text is None:
+        return None
+    if text.lower() not in {"on", "off"}:
+        raise typer.BadParameter("on or off", param_hint="--l3")
+    return text.lower() == "on"
+
+
+def _values(project: Project, *, secrets: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "app_id": project.app_id,
+        "name": project.name,
+        "l3": project.l3,
+        "max_plays": project.max_plays,
+        "created": project.created,
+    }
+    if secrets:
+        values |= {"app_sign": project.app_sign, "server_secret": project.server_secret}
+    return values
+
+
+def _print(project: Project, *, as_json: bool, secrets: bool) -> None:
+    if as_json:
+        print_json(_values(project, secrets=secrets))
+        return
+    results.print(f"AppID         {project.app_id}")
+    results.print(f"name          {project.name}")
+    if secrets:
+        results.print(f"AppSign       {project.app_sign}")
+        results.print(f"ServerSecret  {project.server_secret}")
+    results.print(f"L3            {'on' if project.l3 else 'off'}")
+    results.print(f"max plays     {project.max_plays}")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="Name, for people.")] = "project",
+    l3: Annotated[str, typer.Option(metavar="on|off", help="Ultra-low-latency play.")] = "off",
+    max_plays: Annotated[
+        int, typer.Option(help="Streams one user plays at once, 1 to 16.")
+    ] = DEFAULT_MAX_PLAYS,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a project and print its AppID and secrets."""
+    switch = bool(_switch(l3))
+    with errors_as_sentences():
+        project = with_storage(state, lambda s: s.create_project(name, l3=switch, max_plays=max_plays))
+    _print(project, as_json=as_json, secrets=True)
+
+
+@app.command("list")
+def list_projects(
+    secrets: Annotated[bool, typer.Option("--secrets", help="Show AppSign and ServerSecret too.")] = False,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """List all projects; secrets only on request."""
+    with errors_as_sentences():
+        found = with_storage(state, lambda storage: storage.projects())
+    if as_json:
+        print_json([_values(project, secrets=secrets) for project in found])
+        return
+    if not found:
+        results.print("no project yet; make one with `sanderling project create`")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ["AppID", "name", "L3", "max plays", *(["ServerSecret", "AppSign"] if secrets else [])]:
+        table.add_column(title, no_wrap=True, overflow="ignore")
+    for project in found:
+        cells = [str(project.app_id), project.name, "on" if project.l3 else "off", str(project.max_plays)]
+        table.add_row(*cells, *([project.server_secret, project.app_sign] if secrets else []))
+    results.print(table)
+
+
+@app.command()
+def show(
+    app_id: Annotated[int | None, typer.Option(help="AppID; not needed when there is one project.")] = None,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print one project with its secrets."""
+    with errors_as_sentences():
+        project = find_project(state, app_id)
+    _print(project, as_json=as_json, secrets=True)
+
+
+@app.command("set")
+def change(
+    app_id: Annotated[int | None, typer.Option(help="AppID; not needed when there is one project.")] = None,
+    l3: Annotated[str | None, typer.Option(metavar="on|off", help="Ultra-low-latency play.")] = None,
+    max_plays: Annotated[int | None, typer.Option(help="Streams one user plays at once, 1 to 16.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name, for people.")] = None,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a project. A running server follows at once, without a restart."""
+    switch = _switch(l3)
+    if switch is None and max_plays is None and name is None:
+        fail("nothing to change", hint="give --l3, --max-plays or --name", exit_code=2)
+    with errors_as_sentences():
+        found = find_project(state, app_id)
+        project = with_storage(
+            state, lambda s: s.update_project(found.app_id, l3=switch, max_plays=max_plays, name=name)
+        )
+    _print(project, as_json=as_json, secrets=False)

@@ -1,0 +1,181 @@
+"""Composition root: the FastAPI application and the uvicorn server around it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from sanderling.bridge.engine import NativeModule
+from sanderling.errors import ErrorCode, SanderlingError
+from sanderling.server.config import ServerConfig
+from sanderling.server.http import operations
+from sanderling.server.http.page import mount_page
+from sanderling.server.lifecycle import Services, start_services, stop_services
+from sanderling.server.ws.protocol import BoundedHttpProtocol, BoundedWebSocketProtocol
+from sanderling.server.ws.session import SignallingSession
+from sanderling.signaling.codec import MAX_MESSAGE_BYTES
+
+__all__ = ["SIGNALLING_PATH", "Server", "bind_port", "create_app", "serve"]
+
+log = structlog.get_logger("server")
+
+SIGNALLING_PATH = "/ws"
+GRACE_S = 5
+"""How long connections may take to end when the server goes down, in seconds."""
+DRAIN_TURN_S = 0.01
+DRAIN_TURNS = 100
+"""Turns in which clients are told before their sockets are closed; a peer that does not read costs one second."""
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application around running services; it neither starts nor stops them."""
+    app = FastAPI(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.services = services
+
+    async def signalling(socket: WebSocket) -> None:
+        await socket.accept()
+        await SignallingSession(socket, services.rooms, services.limits, services.observer).run()
+
+    app.add_api_websocket_route(SIGNALLING_PATH, signalling)
+    app.include_router(operations.router)
+    mount_page(app, services.config.static)
+    return app
+
+
+def bind_port(host: str, port: int) -> socket.socket:
+    """Open the listening socket; 1000017 with the flag to change when that cannot be."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"{host!r} is no address of this machine: {error}",
+            hint="change --host",
+        ) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"port {port} of {host} cannot be used: {error.strerror or error}",
+            hint="choose another one with --port (0 = any free port), or another --host",
+        ) from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn, told to stop by a call; a signal stops it and is not raised again afterwards."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+        self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell clients first, give their sockets one turn, then go down as uvicorn does."""
+        for listener in self.servers:
+            listener.close()
+        self._services.draining = True
+        self._services.rooms.drain()
+        for _ in range(DRAIN_TURNS):
+            if not self._services.rooms.counts()["connections"]:
+                break
+            await asyncio.sleep(DRAIN_TURN_S)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT or SIGTERM; the second SIGINT does not wait for connections."""
+        loop = asyncio.get_running_loop()
+        caught: list[int] = []
+
+        def stop(number: int) -> None:
+            if self.should_exit and number == signal.SIGINT:
+                self.force_exit = True
+            self.should_exit = True
+            self.stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Only the main thread may; elsewhere somebody else decides when to stop.
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, stop, number)
+                caught.append(number)
+        try:
+            yield
+        finally:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+
+def make_server(services: Services) -> Server:
+    """Return the server for running services; serve it with the socket of ``bind_port``."""
+    config = uvicorn.Config(
+        create_app(services),
+        http=BoundedHttpProtocol,
+        ws=BoundedWebSocketProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=True,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return Server(config, services)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: ServerConfig, *, native: NativeModule | None = None
+) -> AsyncIterator[tuple[Services, Server, int]]:
+    """Start everything; yields services, server and port once clients may come. Everything is down afterwards."""
+    listener = bind_port(config.host, config.port)
+    try:
+        services = await start_services(config, native=native)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        server = make_server(services)
+        task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+        ready = asyncio.get_running_loop().create_task(server.ready.wait())
+        try:
+            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+                raise SanderlingError(ErrorCode.INTERNAL_ERROR, "the HTTP server ended before it began")
+            yield services, server, listener.getsockname()[1]
+        finally:
+            ready.cancel()
+            server.should_exit = True
+            await task
+    finally:
+        await stop_services(services)
+        listener.close()
+
+
+async def serve(config: ServerConfig, *, on_ready: Callable[[Services, int], None]) -> None:
+    """Run until a signal comes; ``on_ready`` gets the services and the port in use."""
+    async with running(config) as (services, server, port):
+        on_ready(services, port)
+        await server.stopping.wait()

@@ -1,0 +1,159 @@
+"""Settings of ``sanderling serve``: defaults, then a TOML file, then SANDERLING_* variables, then flags."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from sanderling.errors import ErrorCode, SanderlingError
+
+__all__ = ["ServerConfig", "default_state_folder", "load_config", "parse_port_range"]
+
+ENVIRONMENT_PREFIX = "SANDERLING_"
+
+
+def default_state_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """``$XDG_STATE_HOME/sanderling``, by default ``~/.local/state/sanderling`` (XDG base directories)."""
+    environment = os.environ if environment is None else environment
+    base = environment.get("XDG_STATE_HOME", "")
+    # The specification has relative paths ignored.
+    folder = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
+    return folder / "sanderling"
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting with its default."""
+
+    host: str = "127.0.0.1"
+    """Address for HTTP and signalling."""
+    port: int = 7700
+    """TCP port for HTTP and signalling; 0 = any free one."""
+    state: str = ""
+    """State folder; "" = ``default_state_folder()``."""
+    media_ports: str = "42000-42999"
+    """Ports for media, UDP and TCP, "first-last"; "0" = any free ones."""
+    media_listen: tuple[str, ...] = ()
+    """Addresses media sockets are bound to; none = every interface."""
+    media_address: tuple[str, ...] = ()
+    """Addresses put into candidates; none = those of the interfaces."""
+    workers: int = 1
+    """Media worker threads."""
+    max_sessions: int = 20_000
+    """Media transports of this node."""
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    heartbeat_timeout_s: float = 30.0
+    """A session silent for so long has ended; clients are told to send every third of it."""
+    login_timeout_s: float = 10.0
+    """A connection without a login for so long is closed."""
+    messages_per_s: float = 50.0
+    """Messages per second on one connection, after a burst of double that."""
+    admin_secret: str = ""
+    """Opens /debug from other machines than this one; "" = only this machine."""
+    static: str = ""
+    """Folder of the web page; "" = the one in the package."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            (0 <= self.port <= 65535, "port is from 0 to 65535"),
+            (1 <= self.workers <= 256, "workers is from 1 to 256"),
+            (1 <= self.max_sessions <= 1_000_000, "max_sessions is from 1 to 1000000"),
+            (0.1 <= self.heartbeat_timeout_s <= 3600, "heartbeat_timeout_s is from 0.1 to 3600"),
+            (0.1 <= self.login_timeout_s <= 600, "login_timeout_s is from 0.1 to 600"),
+            (1 <= self.messages_per_s <= 100_000, "messages_per_s is from 1 to 100000"),
+        ]
+        for good, rule in problems:
+            if not good:
+                raise ValueError(rule)
+        parse_port_range(self.media_ports)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the server keeps its state."""
+        return Path(self.state) if self.state else default_state_folder()
+
+    def __repr__(self) -> str:
+        return f"ServerConfig(host={self.host!r}, port={self.port}, state={self.state!r}, media_ports={self.media_ports!r})"
+
+
+def parse_port_range(text: str) -> tuple[int, int]:
+    """Return "first-last" (or one port) as two numbers; "0" = (0, 0), any free ports. ValueError otherwise."""
+    first, dash, last = text.partition("-")
+    try:
+        low = int(first)
+        high = int(last) if dash else low
+    except ValueError:
+        raise ValueError(f"media_ports is {text!r}, expected FIRST-LAST") from None
+    if (low, high) != (0, 0) and not 1 <= low <= high <= 65535:
+        raise ValueError(f"media_ports is {text!r}, expected FIRST-LAST between 1 and 65535")
+    return low, high
+
+
+def load_config(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> ServerConfig:
+    """Put the settings together; the last source that names one wins. ``flags`` that are None were not given.
+
+    1000017 with a sentence for an unknown key, a value of the wrong type or out of range, an unreadable file.
+    """
+    known = set(ServerConfig.__struct_fields__)
+    values: dict[str, Any] = {}
+    if file is not None:
+        values |= _from_file(file, known)
+    values |= _from_environment(os.environ if environment is None else environment, known)
+    for key, value in (flags or {}).items():
+        if key not in known:
+            raise _wrong(f"unknown setting {key!r}", _suggest(key, known))
+        if value is not None:
+            values[key] = value
+    try:
+        return msgspec.convert(values, ServerConfig, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _wrong(f"the settings are wrong: {error}") from None
+
+
+def _wrong(message: str, hint: str = "") -> SanderlingError:
+    return SanderlingError(ErrorCode.ILLEGAL_PARAMETER, message, hint=hint)
+
+
+def _suggest(key: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+def _from_file(file: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            values = tomllib.load(stream)
+    except OSError as error:
+        raise _wrong(f"the settings file {file} cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(f"the settings file {file} is not TOML: {error}") from None
+    for key in values:
+        if key not in known:
+            raise _wrong(f"unknown setting {key!r} in {file}", _suggest(key, known))
+    return values
+
+
+def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if key in known:
+            lists = key in {"media_listen", "media_address"}
+            values[key] = [part.strip() for part in text.split(",") if part.strip()] if lists else text
+        elif near := difflib.get_close_matches(key, known, n=1, cutoff=0.8):
+            # Other parts of the product have variables of this prefix too; a slip of the pen is told apart.
+            raise _wrong(f"unknown variable {name}", f"did you mean {ENVIRONMENT_PREFIX}{near[0].upper()}?")
+    return values

@@ -1,0 +1,1 @@
+"""The HTTP surface: health, metrics, debug snapshot and the web page."""

@@ -1,0 +1,126 @@
+"""Starts the parts in order, tells whether they are up, and takes them down in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from sanderling.bridge import MediaEngine
+from sanderling.bridge.engine import NativeModule
+from sanderling.errors import ErrorCode, MediaUnavailable, SanderlingError
+from sanderling.server.bus import InProcessBus
+from sanderling.server.config import ServerConfig, parse_port_range
+from sanderling.server.registry import InProcessRegistry
+from sanderling.server.rooms.context import RoomContext
+from sanderling.server.rooms.manager import RoomManager
+from sanderling.server.storage import SqliteStorage, Storage
+from sanderling.server.ws.session import SessionLimits, SessionObserver
+
+__all__ = ["Services", "start_services", "stop_services"]
+
+log = structlog.get_logger("server")
+
+HEALTH_TIMEOUT_S = 2.0
+
+
+@dataclass(slots=True)
+class Services:
+    """The running parts of one node."""
+
+    config: ServerConfig
+    storage: Storage
+    engine: MediaEngine
+    bus: InProcessBus
+    registry: InProcessRegistry
+    rooms: RoomManager
+    limits: SessionLimits
+    observer: SessionObserver = field(default_factory=SessionObserver)
+    draining: bool = False
+
+    async def health(self) -> dict[str, str]:
+        """What is down, by part, with the reason; empty when everything is up."""
+        down: dict[str, str] = {}
+        if self.draining:
+            down["server"] = "shutting down"
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                await self.storage.check()
+        except Exception as error:
+            log.warning("storage_down", error=str(error))
+            down["storage"] = type(error).__name__
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                await self.engine.snapshot()
+        except Exception as error:
+            log.warning("media_down", error=str(error))
+            down["media"] = type(error).__name__
+        return down
+
+
+async def start_services(config: ServerConfig, *, native: NativeModule | None = None) -> Services:
+    """Storage, then media, then rooms. When one fails, those before it are taken down again."""
+    storage = SqliteStorage(config.state_folder)
+    await storage.open()
+    try:
+        engine = _start_engine(config, native)
+    except BaseException:
+        await storage.aclose()
+        raise
+    bus, registry = InProcessBus(), InProcessRegistry()
+    context = RoomContext(
+        engine=engine,
+        storage=storage,
+        registry=registry,
+        bus=bus,
+        heartbeat_ms=int(config.heartbeat_timeout_s * 1000 / 3),
+    )
+    limits = SessionLimits(
+        login_timeout_s=config.login_timeout_s,
+        heartbeat_timeout_s=config.heartbeat_timeout_s,
+        messages_per_s=config.messages_per_s,
+        messages_burst=config.messages_per_s * 2,
+    )
+    return Services(config, storage, engine, bus, registry, RoomManager(context), limits)
+
+
+def _start_engine(config: ServerConfig, native: NativeModule | None) -> MediaEngine:
+    try:
+        return MediaEngine(
+            workers=config.workers,
+            listen=config.media_listen,
+            ports=parse_port_range(config.media_ports),
+            advertise=config.media_address,
+            max_sessions=config.max_sessions,
+            native=native,
+        )
+    except OSError as error:
+        raise MediaUnavailable(
+            ErrorCode.NOT_INSTALLED,
+            f"no media port could be opened in {config.media_ports}: {error}",
+            hint="choose other ones with --media-ports FIRST-LAST",
+        ) from None
+    except ValueError as error:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"the media engine refuses its settings: {error}",
+            hint="see --media-ports, --media-address and --workers",
+        ) from None
+
+
+async def drain(services: Services) -> None:
+    """Tell every client that the server goes down; their connections close."""
+    services.draining = True
+    services.rooms.drain()
+
+
+async def stop_services(services: Services) -> None:
+    """Rooms, then media, then storage. Idempotent."""
+    services.draining = True
+    services.rooms.drain()
+    await services.rooms.settle()
+    await services.engine.aclose()
+    await services.bus.aclose()
+    await services.registry.aclose()
+    await services.storage.aclose()

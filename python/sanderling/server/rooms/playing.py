@@ -1,0 +1,226 @@
+"""Viewers and what they play: make and grow the viewer transport, bind, unbind, end."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from sanderling.bridge import MediaFailed, SessionHandle
+from sanderling.bridge.events import Flowing
+from sanderling.enums import PlayerState
+from sanderling.errors import ErrorCode, PlayError, RoomError
+from sanderling.ids import parse_stream_id
+from sanderling.server.bus.base import stream_subject
+from sanderling.server.registry import StreamEntry
+from sanderling.server.rooms import policy
+from sanderling.server.rooms.context import RoomContext, check_present
+from sanderling.server.rooms.events import decode_stream_ended
+from sanderling.server.rooms.member import Member, PlayRecord
+from sanderling.signaling.messages import (
+    Ok,
+    Play,
+    PlayerStateNotice,
+    PlayOk,
+    SlotBound,
+    StopPlay,
+    Track,
+    ViewerAnswer,
+    ViewerOffer,
+)
+
+__all__ = ["Playing"]
+
+log = structlog.get_logger("rooms")
+
+
+class Playing:
+    """The play half of the rooms."""
+
+    def __init__(self, context: RoomContext) -> None:
+        self._context = context
+
+    # ------------------------------------------------------------------------------------------ viewer
+
+    async def open_viewer(self, member: Member, offer: str) -> str:
+        """Make the viewer transport and return its answer; MediaFailed when the offer cannot be used."""
+        answer = await self._context.engine.open_viewer(offer)
+        if member.left:
+            self._context.engine.close_session(answer.handle)
+            check_present(member)
+        member.viewer = answer.handle
+        self._context.viewers[answer.handle.session] = member
+        return answer.sdp
+
+    async def viewer_offer(self, member: Member, message: ViewerOffer) -> None:
+        """Grow the viewer's pool of slots, or make the viewer when there is none (any more)."""
+        try:
+            sdp = await self._negotiate(member, message.offer)
+        except MediaFailed as error:
+            raise policy.viewer_failure(error) from None
+        check_present(member)
+        member.send(ViewerAnswer(message.seq, sdp))
+
+    async def _negotiate(self, member: Member, offer: str) -> str:
+        if member.viewer is None:
+            return await self.open_viewer(member, offer)
+        return (await self._context.engine.offer(member.viewer, offer)).sdp
+
+    def viewer_lost(self, session: int, why: str) -> None:
+        """The viewer transport ended by itself, and every play with it."""
+        member = self._context.viewers.pop(session, None)
+        if member is None:
+            return
+        member.viewer = None
+        for play in tuple(member.plays.values()):
+            self._forget(member, play)
+            member.send(
+                PlayerStateNotice(
+                    play.stream_id,
+                    PlayerState.NO_PLAY,
+                    int(ErrorCode.PLAY_INTERRUPTED),
+                    f"the viewer transport ended: {why}; send a viewer_offer and play again",
+                )
+            )
+
+    def leave(self, member: Member) -> None:
+        """Release the viewer and every play of a member that leaves."""
+        for play in tuple(member.plays.values()):
+            self._forget(member, play)
+        viewer, member.viewer = member.viewer, None
+        if viewer is not None:
+            self._context.viewers.pop(viewer.session, None)
+            self._context.engine.close_session(viewer)
+
+    # -------------------------------------------------------------------------------------------- play
+
+    async def play(self, member: Member, message: Play) -> None:
+        """Look the stream up, choose the path, bind it to a slot, reply. Repeating a play repeats its reply."""
+        stream_id = parse_stream_id(message.stream_id)
+        mode = policy.check_play(message)
+        held = member.plays.get(stream_id)
+        if held is not None and held.ok is not None:
+            member.send(msgspec.structs.replace(held.ok, seq=message.seq))
+            return
+        # Read for every play, so that a switch thrown by another process counts at once.
+        project = await self._context.storage.project(member.app_id)
+        check_present(member)
+        if project is None:
+            raise RoomError(
+                ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
+            )
+        path = policy.choose_path(mode, publishing=member.publishing, l3=project.l3)
+        publisher = await self._find(member, stream_id)
+        if len(member.plays) >= project.max_plays:
+            raise PlayError(
+                ErrorCode.TOO_MANY_PLAYS,
+                f"{len(member.plays)} streams are played already, {project.max_plays} allowed",
+                hint="stop one first, or raise max_plays of the project",
+            )
+        viewer = member.viewer
+        if viewer is None:
+            raise PlayError(
+                ErrorCode.PLAY_FAILED,
+                "this session has no viewer transport",
+                hint="send viewer_offer with the login, or a viewer_offer message",
+            )
+        play = PlayRecord(stream_id, publisher)
+        member.plays[stream_id] = play
+        play.subscription = self._context.bus.subscribe(
+            stream_subject(member.app_id, stream_id),
+            lambda payload: self._stream_ended(member, play, payload),
+        )
+        try:
+            await self._bind(member, viewer, play, message, path)
+        except BaseException:
+            self._forget(member, play)
+            raise
+
+    async def _find(self, member: Member, stream_id: str) -> SessionHandle:
+        entry: StreamEntry | None = await self._context.registry.stream(member.app_id, stream_id)
+        check_present(member)
+        if entry is None or entry.publisher is None:
+            raise PlayError(
+                ErrorCode.STREAM_NOT_FOUND,
+                f"stream {stream_id!r} does not exist",
+                hint="it appears in a stream notice once it is published",
+            )
+        return entry.publisher
+
+    async def _bind(
+        self, member: Member, viewer: SessionHandle, play: PlayRecord, message: Play, path: int
+    ) -> None:
+        try:
+            binding = await self._context.engine.bind(
+                viewer, play.publisher, audio=message.audio, video=message.video
+            )
+        except MediaFailed as error:
+            raise policy.play_failure(error, play.stream_id) from None
+        check_present(member)
+        if play.ended:
+            # The stream or the viewer ended between the bind and now; a viewer that lives on must not keep the slot.
+            self._context.engine.unbind_soon(viewer, play.publisher)
+            raise PlayError(
+                ErrorCode.STREAM_NOT_FOUND, f"stream {play.stream_id!r} ended while the play was under way"
+            )
+        play.ok = PlayOk(
+            seq=message.seq,
+            stream_id=play.stream_id,
+            slot=binding.slot,
+            resource_mode=int(path),
+            audio_mid=binding.audio_mid,
+            video_mid=binding.video_mid,
+            tracks=tuple(Track(track.kind, track.codec) for track in binding.tracks),
+        )
+        member.send(play.ok)
+        early, play.early = play.early, []
+        for event in early:
+            self._flowing(member, play, event)
+
+    async def stop(self, member: Member, message: StopPlay) -> None:
+        """Free the slot; a stream that is not played (any more) is fine."""
+        play = member.plays.get(message.stream_id)
+        if play is not None:
+            self._forget(member, play)
+            if member.viewer is not None:
+                try:
+                    await self._context.engine.unbind(member.viewer, play.publisher)
+                except MediaFailed as error:
+                    # The stream or the viewer ended at the same moment: the slot is free either way.
+                    log.debug("unbind_failed", reason=error.reason, detail=error.detail)
+                check_present(member)
+        member.send(Ok(message.seq))
+
+    def flowing(self, event: Flowing) -> None:
+        """First media of a binding left: tell where it begins, and that the stream plays."""
+        member = self._context.viewers.get(event.session)
+        if member is None:
+            return
+        play = next((p for p in member.plays.values() if p.publisher.session == event.stream), None)
+        if play is None:
+            return
+        if play.ok is None:
+            play.early.append(event)
+        else:
+            self._flowing(member, play, event)
+
+    def _flowing(self, member: Member, play: PlayRecord, event: Flowing) -> None:
+        member.send(SlotBound(play.stream_id, event.mid, event.kind, event.rtp_timestamp))
+        if not play.flowing:
+            play.flowing = True
+            member.send(PlayerStateNotice(play.stream_id, PlayerState.PLAYING))
+
+    def _stream_ended(self, member: Member, play: PlayRecord, payload: bytes) -> None:
+        if decode_stream_ended(payload).publisher != play.publisher.session:
+            return
+        told = play.ok is not None
+        self._forget(member, play)
+        if told:
+            member.send(PlayerStateNotice(play.stream_id, PlayerState.NO_PLAY))
+
+    def _forget(self, member: Member, play: PlayRecord) -> None:
+        play.ended = True
+        if play.subscription is not None:
+            play.subscription.cancel()
+            play.subscription = None
+        if member.plays.get(play.stream_id) is play:
+            del member.plays[play.stream_id]

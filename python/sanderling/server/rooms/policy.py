@@ -1,0 +1,238 @@
+"""Decisions as pure functions: credentials, privileges, paths, and which code a failure of the engine gets."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from sanderling import tokens
+from sanderling.bridge import MediaFailed
+from sanderling.enums import Channel, ResourceMode
+from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError, TokenError
+from sanderling.server.storage import Project
+from sanderling.signaling.messages import PROTOCOL_VERSION, Login, Play, Publish
+from sanderling.tokens import Token
+
+__all__ = [
+    "ANNOUNCE_LIMIT",
+    "authenticate",
+    "check_login",
+    "check_login_privilege",
+    "check_play",
+    "check_publish",
+    "check_publish_privilege",
+    "choose_path",
+    "login_failure",
+    "play_failure",
+    "publish_failure",
+]
+
+ANNOUNCE_LIMIT = 500
+"""Members who log in after the room exceeds this are not announced (product-facts 5.6)."""
+MAX_EXTRA_INFO = 1023
+"""Bytes of a stream's extra info."""
+
+_HEX64 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+
+# ------------------------------------------------------------------------------------------------- login
+
+
+def check_login(message: Login) -> None:
+    """Refuse another protocol version or an impossible configuration (1000017)."""
+    if message.version != PROTOCOL_VERSION:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"protocol version {message.version} is not spoken here",
+            hint=f"this server speaks version {PROTOCOL_VERSION}",
+        )
+    if not 0 <= message.config.max_member_count < 2**31:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER, "max_member_count must be 0 (unlimited) or a positive number"
+        )
+
+
+def authenticate(project: Project, message: Login, *, now: float) -> Token | None:
+    """Check the token, or else the AppSign. Returns the token, None when the AppSign was used."""
+    if message.token:
+        return tokens.verify(
+            message.token, project.server_secret, app_id=project.app_id, user_id=message.user.user_id, now=now
+        )
+    if not message.app_sign:
+        raise TokenError(
+            ErrorCode.TOKEN_MISSING,
+            "neither a token nor an AppSign was supplied",
+            hint="make a token with `sanderling token create`",
+        )
+    if len(message.app_sign) != 64:
+        raise RoomError(ErrorCode.APP_SIGN_INVALID_LENGTH, "AppSign must have 64 characters")
+    if not _HEX64.fullmatch(message.app_sign):
+        raise RoomError(ErrorCode.APP_SIGN_INVALID_CHARACTER, "AppSign may hold hex digits only")
+    if not hmac.compare_digest(message.app_sign.lower(), project.app_sign.lower()):
+        raise RoomError(
+            ErrorCode.APP_SIGN_INCORRECT,
+            "AppSign is not that of this AppID",
+            hint="`sanderling project show` prints it",
+        )
+    return None
+
+
+def check_login_privilege(token: Token | None, room_id: str) -> None:
+    """1002033 when the token is for another room or denies the login."""
+    if token is None:
+        return
+    privileges = token.privileges
+    if privileges.room_id and privileges.room_id != room_id:
+        raise TokenError(
+            ErrorCode.AUTHENTICATION_FAILED,
+            f"token: it is for room {privileges.room_id!r}, not {room_id!r}",
+            hint="make one with --room-id of this room",
+        )
+    if not privileges.can_login:
+        raise TokenError(
+            ErrorCode.AUTHENTICATION_FAILED,
+            "token: its privileges deny the login (privilege 1 is 0)",
+            hint="make one with --can-login",
+        )
+
+
+def login_failure(error: MediaFailed) -> SanderlingError:
+    """Code for a viewer transport that could not be made at login."""
+    return RoomError(
+        ErrorCode.LOGIN_FAILED,
+        f"the viewer transport could not be made: {error.detail}",
+        hint=_hint(error) or "viewer_offer must be a receive-only SDP offer, or empty when nothing is played",
+    )
+
+
+# ----------------------------------------------------------------------------------------------- publish
+
+
+def check_publish(message: Publish) -> None:
+    """Refuse an unknown channel (1000017) or too long an extra info (1003051)."""
+    if message.channel not in Channel.__members__.values():
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER, f"publish channel {message.channel} does not exist, 0 to 3 do"
+        )
+    size = len(message.extra_info.encode())
+    if size > MAX_EXTRA_INFO:
+        raise PublishError(
+            ErrorCode.STREAM_EXTRA_INFO_TOO_LONG, f"extra_info has {size} bytes, {MAX_EXTRA_INFO} allowed"
+        )
+
+
+def check_publish_privilege(token: Token | None, stream_id: str, *, now: float) -> None:
+    """1003072 when the token does not let this user publish this stream (any more)."""
+    if token is None:
+        return
+
+    def refuse(why: str, hint: str) -> PublishError:
+        return PublishError(ErrorCode.PUBLISH_NOT_AUTHORIZED, f"token: {why}", hint=hint)
+
+    if token.expired(now):
+        raise refuse("it has expired since the login", "log in again with a new token")
+    if not token.privileges.can_publish:
+        raise refuse("its privileges deny publishing (privilege 2 is 0)", "make one with --can-publish")
+    if not token.privileges.allows_stream(stream_id):
+        allowed = ", ".join(token.privileges.stream_ids[:5])
+        raise refuse(f"streamID {stream_id!r} is not in its stream_id_list", f"it allows: {allowed}")
+
+
+def publish_failure(error: MediaFailed) -> SanderlingError:
+    """Code for a publisher transport that could not be made."""
+    if error.reason == "no_codec":
+        return PublishError(
+            ErrorCode.ENCODER_UNSUPPORTED,
+            f"no codec in common: {error.detail}",
+            hint="publish VP8, VP9, AV1 or H.264 and Opus",
+        )
+    return PublishError(
+        ErrorCode.PUBLISH_FAILED,
+        f"the publisher transport could not be made: {error.detail}",
+        hint=_hint(error) or "the offer must be send-only SDP with at most one audio and one video section",
+    )
+
+
+# -------------------------------------------------------------------------------------------------- play
+
+
+def check_play(message: Play) -> ResourceMode:
+    """Return the resource mode asked for; 1000017 for an unknown one, or when nothing is wanted."""
+    if not message.audio and not message.video:
+        raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, "neither audio nor video is wanted")
+    try:
+        return ResourceMode(message.resource_mode)
+    except ValueError:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"resource mode {message.resource_mode} does not exist",
+            hint="0 default, 1 CDN, 2 L3, 3 RTC, 5 custom",
+        ) from None
+
+
+def choose_path(mode: ResourceMode, *, publishing: bool, l3: bool) -> ResourceMode:
+    """Return ONLY_L3 or ONLY_RTC, the path a play takes (architecture section 5).
+
+    1004072 when L3 is demanded and the project has it off, 1000010 when the CDN is.
+    """
+    if mode is ResourceMode.ONLY_CDN:
+        raise SanderlingError(
+            ErrorCode.NOT_INSTALLED,
+            "the CDN is not installed on this server",
+            hint="play with L3 (2) or RTC (3)",
+        )
+    if mode is ResourceMode.ONLY_L3:
+        if not l3:
+            raise PlayError(
+                ErrorCode.L3_NOT_ENABLED,
+                "L3 is not enabled for this project",
+                hint="switch it on with `sanderling project set --l3 on`",
+            )
+        return ResourceMode.ONLY_L3
+    if mode is ResourceMode.ONLY_RTC or publishing or not l3:
+        return ResourceMode.ONLY_RTC
+    return ResourceMode.ONLY_L3
+
+
+def play_failure(error: MediaFailed, stream_id: str) -> SanderlingError:
+    """Code for a stream that could not be bound."""
+    if error.reason == "no_codec":
+        return PlayError(
+            ErrorCode.DECODER_UNSUPPORTED,
+            f"stream {stream_id!r} cannot be played here: {error.detail}",
+            hint="publish it with a codec both sides have (VP8 plays everywhere), or play with a client that has this one",
+        )
+    if error.reason == "unknown_stream":
+        return PlayError(ErrorCode.STREAM_NOT_FOUND, f"stream {stream_id!r} does not exist (any more)")
+    if error.reason == "no_slot":
+        return PlayError(
+            ErrorCode.PLAY_FAILED,
+            f"the viewer transport has no free slot: {error.detail}",
+            hint="send a viewer_offer with more slots first",
+        )
+    if error.reason == "unknown_session":
+        return PlayError(
+            ErrorCode.PLAY_FAILED,
+            "the viewer transport has ended",
+            hint="send a viewer_offer to make a new one",
+        )
+    return PlayError(
+        ErrorCode.PLAY_FAILED, f"stream {stream_id!r} could not be bound: {error.detail}", hint=_hint(error)
+    )
+
+
+def viewer_failure(error: MediaFailed) -> SanderlingError:
+    """Code for a viewer offer that could not be answered after login."""
+    return PlayError(
+        ErrorCode.PLAY_FAILED,
+        f"the viewer transport could not be made: {error.detail}",
+        hint=_hint(error) or "the offer must be receive-only SDP",
+    )
+
+
+def _hint(error: MediaFailed) -> str:
+    if error.reason in {"busy", "too_many_sessions"}:
+        return "the server is full; try again later"
+    if error.reason in {"closed", "worker_failed"}:
+        return "the media engine is restarting; try again"
+    return ""

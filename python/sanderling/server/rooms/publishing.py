@@ -1,0 +1,198 @@
+"""Streams from claim to end: publish, connected, live, ended."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from sanderling.bridge import Answer, MediaFailed
+from sanderling.bridge.events import TrackStarted
+from sanderling.enums import PublisherState, StreamDeleteReason, UpdateType
+from sanderling.errors import ErrorCode, PublishError
+from sanderling.ids import parse_stream_id
+from sanderling.server.bus.base import stream_subject
+from sanderling.server.registry import StreamEntry
+from sanderling.server.rooms import policy
+from sanderling.server.rooms.context import RoomContext, check_present
+from sanderling.server.rooms.events import StreamEnded, encode_event
+from sanderling.server.rooms.member import Member, Publication
+from sanderling.signaling.messages import (
+    Ok,
+    Publish,
+    PublisherStateNotice,
+    PublishOk,
+    StopPublish,
+    Stream,
+    Track,
+)
+
+__all__ = ["Publishing"]
+
+log = structlog.get_logger("rooms")
+
+
+class Publishing:
+    """The publish half of the rooms."""
+
+    def __init__(self, context: RoomContext) -> None:
+        self._context = context
+
+    async def publish(self, member: Member, message: Publish) -> None:
+        """Take the streamID, negotiate the transport, reply. Nothing is left behind when any step fails."""
+        context = self._context
+        stream_id = parse_stream_id(message.stream_id)
+        policy.check_publish(message)
+        if message.channel in member.publications:
+            held = member.publications[message.channel].stream.stream_id
+            raise PublishError(
+                ErrorCode.CHANNEL_ALREADY_PUBLISHING,
+                f"channel {message.channel} publishes stream {held!r} already",
+                hint="stop it first, or use another channel",
+            )
+        policy.check_publish_privilege(member.token, stream_id, now=context.clock())
+        stream = Stream(stream_id, member.user, extra_info=message.extra_info)
+        entry = StreamEntry(member.app_id, stream_id, member.session_id, member.room_id, context.node)
+        holder = await context.registry.claim_stream(entry)
+        check_present(member)
+        if holder is not None:
+            where = "this room" if holder.room_id == member.room_id else "another room"
+            raise PublishError(
+                ErrorCode.STREAM_ID_EXISTS,
+                f"stream {stream_id!r} is published in {where} already",
+                hint="a streamID is unique in the AppID; choose another one",
+            )
+        publication = Publication(message.channel, stream)
+        member.publications[message.channel] = publication
+        try:
+            answer = await context.engine.open_publisher(message.offer)
+        except BaseException as error:
+            member.publications.pop(message.channel, None)
+            await context.registry.release_stream(member.app_id, stream_id, member.session_id)
+            if isinstance(error, MediaFailed):
+                raise policy.publish_failure(error) from None
+            raise
+        if publication.ended:
+            context.engine.close_session(answer.handle)
+            check_present(member)
+        publication.handle = answer.handle
+        context.publishers[answer.handle.session] = (member, publication)
+        await self._answered(member, publication, entry, answer, message.seq)
+
+    async def _answered(
+        self, member: Member, publication: Publication, entry: StreamEntry, answer: Answer, seq: int
+    ) -> None:
+        tracks = tuple(Track(track.kind, track.codec) for track in answer.tracks)
+        publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
+        await self._context.registry.set_stream(
+            StreamEntry(
+                entry.app_id,
+                entry.stream_id,
+                entry.session_id,
+                entry.room_id,
+                entry.node,
+                answer.handle,
+                publication.stream,
+            )
+        )
+        check_present(member)
+        publication.answered = True
+        member.send(PublishOk(seq, entry.stream_id, answer.sdp, tracks))
+        if publication.connected:
+            self._go_live(member, publication)
+
+    async def stop(self, member: Member, message: StopPublish) -> None:
+        """End a stream; one that is not published (any more) is fine."""
+        publication = next(
+            (p for p in member.publications.values() if p.stream.stream_id == message.stream_id), None
+        )
+        if publication is not None:
+            await self.end(member, publication, StreamDeleteReason.PUBLISHER_STOPPED)
+        member.send(Ok(message.seq))
+
+    def connected(self, session: int) -> None:
+        """The transport is up: the publisher and the room are told."""
+        found = self._context.publishers.get(session)
+        if found is None:
+            return
+        member, publication = found
+        publication.connected = True
+        if publication.answered:
+            self._go_live(member, publication)
+
+    def _go_live(self, member: Member, publication: Publication) -> None:
+        if publication.live or publication.ended or member.room is None:
+            return
+        publication.live = True
+        stream = publication.stream
+        member.send(PublisherStateNotice(stream.stream_id, PublisherState.PUBLISHING))
+        member.room.tell_streams(UpdateType.ADD, (stream,), session_id=member.session_id)
+        log.info("stream_live", app_id=member.app_id, room=member.room_id, stream=stream.stream_id)
+
+    def track_started(self, event: TrackStarted) -> None:
+        """Keep the codec that really arrives, for those who log in later."""
+        found = self._context.publishers.get(event.stream)
+        if found is None:
+            return
+        _, publication = found
+        tracks = tuple(
+            Track(track.kind, event.codec) if track.kind == event.kind else track
+            for track in publication.stream.tracks
+        )
+        publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
+
+    async def lost(self, session: int, why: str) -> None:
+        """The transport ended by itself."""
+        found = self._context.publishers.get(session)
+        if found is None:
+            return
+        member, publication = found
+        if why == "peer_closed":
+            reason, code, text = StreamDeleteReason.PUBLISHER_STOPPED, ErrorCode.SUCCESS, ""
+        elif publication.live:
+            reason, code = StreamDeleteReason.CONNECTION_LOST, ErrorCode.PUBLISH_INTERRUPTED
+            text = f"the publisher transport ended: {why}"
+        else:
+            reason, code = StreamDeleteReason.CONNECTION_LOST, ErrorCode.PUBLISH_FAILED
+            text = f"the publisher transport never came up: {why}"
+        stream_id = publication.stream.stream_id
+        await self.end(member, publication, reason)
+        if not member.left:
+            member.send(PublisherStateNotice(stream_id, PublisherState.NO_PUBLISH, int(code), text))
+
+    async def end(self, member: Member, publication: Publication, reason: StreamDeleteReason) -> None:
+        """End one stream: sending stops, players and room are told, the streamID is free."""
+        self.end_now(member, (publication,), reason)
+        await self._context.registry.release_stream(
+            member.app_id, publication.stream.stream_id, member.session_id
+        )
+
+    def end_now(
+        self, member: Member, publications: tuple[Publication, ...], reason: StreamDeleteReason
+    ) -> None:
+        """The part of ``end`` that does not wait; the registry is left to the caller."""
+        context = self._context
+        gone: list[Stream] = []
+        for publication in publications:
+            if publication.ended:
+                continue
+            publication.ended = True
+            member.publications.pop(publication.channel, None)
+            stream = publication.stream
+            if publication.handle is not None:
+                context.publishers.pop(publication.handle.session, None)
+                context.engine.close_session(publication.handle)
+                context.bus.publish(
+                    stream_subject(member.app_id, stream.stream_id),
+                    encode_event(StreamEnded(publication.handle.session)),
+                )
+            if publication.live:
+                gone.append(msgspec.structs.replace(stream, delete_reason=int(reason)))
+            log.info(
+                "stream_ended",
+                app_id=member.app_id,
+                room=member.room_id,
+                stream=stream.stream_id,
+                reason=reason.name,
+            )
+        if gone and member.room is not None:
+            member.room.tell_streams(UpdateType.DELETE, tuple(gone), session_id=member.session_id)

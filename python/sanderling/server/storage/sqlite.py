@@ -1,0 +1,208 @@
+"""Projects in one SQLite file in the state folder; the default storage, needs nothing installed.
+
+The folder is made with mode 0700 and the file with 0600: it holds secrets. WAL lets another process (the command
+line) write while the server reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, create_engine, event, insert, select, update
+from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from sanderling.errors import ErrorCode, RoomError, SanderlingError
+from sanderling.ids import AppId
+from sanderling.server.storage.base import (
+    DEFAULT_MAX_PLAYS,
+    Project,
+    check_max_plays,
+    check_name,
+    new_project,
+)
+from sanderling.server.storage.tables import projects
+
+__all__ = ["DATABASE", "SqliteStorage", "make_state_folder"]
+
+DATABASE = "sanderling.db"
+BUSY_TIMEOUT_MS = 5_000
+"""How long a writer waits for another process's transaction before it fails."""
+APP_ID_ATTEMPTS = 8
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the folder, for the owner only; 1000017 with a sentence when that cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"the state folder {folder} cannot be used: {error.strerror or error}",
+            hint="choose another one with --state DIR",
+        ) from None
+
+
+def _migrate(path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    # Two processes may start on a new folder at once: one migrates, the other waits for it.
+    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        os.close(lock)
+        engine.dispose()
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(
+        app_id=AppId(row.app_id),
+        name=row.name,
+        app_sign=row.app_sign,
+        server_secret=row.server_secret,
+        l3=bool(row.l3),
+        max_plays=row.max_plays,
+        created=row.created,
+    )
+
+
+class SqliteStorage:
+    """See ``Storage``. ``folder`` is the state folder; ``clock`` gives Unix seconds."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._engine: AsyncEngine | None = None
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._folder / DATABASE
+
+    async def open(self) -> None:
+        """See ``Storage.open``; 1000017 when the folder or file cannot be used."""
+        await asyncio.to_thread(self._prepare)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def set_up(connection: Any, _record: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.close()
+
+        self._engine = engine
+
+    def _prepare(self) -> None:
+        make_state_folder(self._folder)
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self.path.chmod(0o600)
+            _migrate(self.path)
+        except (OSError, DatabaseError) as error:
+            why = error.orig if isinstance(error, DatabaseError) else error.strerror
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"the database {self.path} cannot be used: {why}",
+                hint="choose another state folder with --state DIR",
+            ) from None
+
+    async def aclose(self) -> None:
+        """See ``Storage.aclose``."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise SanderlingError(ErrorCode.INTERNAL_ERROR, "the storage is not open")
+        return self._engine
+
+    async def check(self) -> None:
+        """See ``Storage.check``."""
+        async with self._opened().connect() as connection:
+            await connection.execute(select(projects.c.app_id).limit(1))
+
+    async def project(self, app_id: int) -> Project | None:
+        """See ``Storage.project``."""
+        async with self._opened().connect() as connection:
+            found = await connection.execute(select(projects).where(projects.c.app_id == app_id))
+            row = found.one_or_none()
+        return _project(row) if row is not None else None
+
+    async def projects(self) -> list[Project]:
+        """See ``Storage.projects``."""
+        async with self._opened().connect() as connection:
+            found = await connection.execute(select(projects).order_by(projects.c.created, projects.c.app_id))
+            return [_project(row) for row in found]
+
+    async def create_project(
+        self, name: str, *, l3: bool = False, max_plays: int = DEFAULT_MAX_PLAYS
+    ) -> Project:
+        """See ``Storage.create_project``."""
+        for _ in range(APP_ID_ATTEMPTS):
+            project = new_project(name, l3=l3, max_plays=max_plays, now=self._clock())
+            try:
+                async with self._opened().begin() as connection:
+                    await connection.execute(
+                        insert(projects).values(
+                            app_id=project.app_id,
+                            name=project.name,
+                            app_sign=project.app_sign,
+                            server_secret=project.server_secret,
+                            l3=project.l3,
+                            max_plays=project.max_plays,
+                            created=project.created,
+                        )
+                    )
+            except IntegrityError:
+                continue  # The random AppID is taken: draw another one.
+            return project
+        raise SanderlingError(ErrorCode.INTERNAL_ERROR, "no free AppID was found")
+
+    async def update_project(
+        self, app_id: int, *, name: str | None = None, l3: bool | None = None, max_plays: int | None = None
+    ) -> Project:
+        """See ``Storage.update_project``."""
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = check_name(name)
+        if l3 is not None:
+            changes["l3"] = l3
+        if max_plays is not None:
+            changes["max_plays"] = check_max_plays(max_plays)
+        if changes:
+
+            def change(connection: Connection) -> None:
+                connection.execute(update(projects).where(projects.c.app_id == app_id).values(**changes))
+
+            async with self._opened().begin() as connection:
+                await connection.run_sync(change)
+        project = await self.project(app_id)
+        if project is None:
+            raise RoomError(
+                ErrorCode.APP_ID_INCORRECT,
+                f"there is no project with AppID {app_id}",
+                hint="`sanderling project list` shows them",
+            )
+        return project

@@ -1,0 +1,1 @@
+"""Signalling over WebSocket: the input and output around the rooms."""

@@ -1,0 +1,58 @@
+"""The bounded queue between the rooms and one socket. Overflow means a reader too slow to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+__all__ = ["QueueOutbox"]
+
+
+class QueueOutbox:
+    """See ``rooms.Outbox``. At most ``limit_messages`` and ``limit_bytes`` wait; then ``overflowed`` is set."""
+
+    def __init__(self, *, limit_messages: int, limit_bytes: int) -> None:
+        self._limit_messages = limit_messages
+        self._limit_bytes = limit_bytes
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._ready = asyncio.Event()
+        self._closing = False
+        self.reason = ""
+        self.overflowed = asyncio.Event()
+        self.sent = 0
+
+    @property
+    def closing(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closing
+
+    def send(self, data: bytes) -> None:
+        """Queue one message; dropped when the connection is closing or has overflowed."""
+        if self._closing or self.overflowed.is_set():
+            return
+        if len(self._queue) >= self._limit_messages or self._bytes + len(data) > self._limit_bytes:
+            self.overflowed.set()
+            return
+        self._queue.append(data)
+        self._bytes += len(data)
+        self._ready.set()
+
+    def close(self, reason: str) -> None:
+        """End after what is queued; the first reason stands."""
+        if not self._closing:
+            self._closing = True
+            self.reason = reason
+            self._ready.set()
+
+    async def next(self) -> bytes | None:
+        """The next message, None when everything has gone out and the connection is to close."""
+        while not self._queue:
+            if self._closing:
+                return None
+            self._ready.clear()
+            await self._ready.wait()
+        data = self._queue.popleft()
+        self._bytes -= len(data)
+        self.sent += 1
+        return data

@@ -1,0 +1,272 @@
+"""One signalling connection: reads, checks limits, hands requests to the rooms in order, writes what comes back.
+
+Three tasks: the reader fills a short queue, the worker carries requests out one after the other (a slow one holds
+up only its own connection), the writer drains the outbox. Whichever ends first ends the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from sanderling.enums import StreamDeleteReason
+from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
+from sanderling.server.rooms import Connection, RoomManager
+from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.ws.outbox import QueueOutbox
+from sanderling.signaling.codec import decode_client
+from sanderling.signaling.messages import ClientMessage, Logout, StopPublish
+
+__all__ = ["SessionLimits", "SessionObserver", "SignallingSession"]
+
+log = structlog.get_logger("ws")
+
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+NORMAL = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one connection may do. Times in seconds."""
+
+    login_timeout_s: float = 10.0
+    heartbeat_timeout_s: float = 30.0
+    messages_per_s: float = 50.0
+    messages_burst: float = 100.0
+    requests_waiting: int = 64
+    """Requests read ahead of the one being carried out; then reading stops until there is room."""
+    outgoing_messages: int = 1024
+    outgoing_bytes: int = 2 * 1024 * 1024
+    junk_messages: int = 3
+    """The connection is closed with this many messages that are none."""
+    refused_messages: int = 200
+    """The connection is closed after this many messages over the rate."""
+    flush_s: float = 2.0
+    """How long a last error may take to go out."""
+
+
+class SessionObserver:
+    """Counts what sessions do; the metrics read it."""
+
+    def __init__(self) -> None:
+        self.received: dict[str, int] = {}
+        self.sent = 0
+        self.junk = 0
+        self.closed: dict[str, int] = {}
+
+    def message(self, kind: str) -> None:
+        """One valid message arrived."""
+        self.received[kind] = self.received.get(kind, 0) + 1
+
+    def ended(self, why: str) -> None:
+        """One connection ended."""
+        self.closed[why] = self.closed.get(why, 0) + 1
+
+
+class _Sequence(msgspec.Struct):
+    seq: int = 0
+
+
+_sequence_decoder = msgspec.json.Decoder(_Sequence)
+
+
+def _sequence_of(text: str) -> int:
+    """The seq of a message that could not be decoded otherwise, 0 when there is none."""
+    try:
+        seq = _sequence_decoder.decode(text).seq
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return 0
+    return seq if 0 < seq < 2**53 else 0
+
+
+class SignallingSession:
+    """Runs one accepted WebSocket until it ends; ``run`` never raises for what the peer does."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        rooms: RoomManager,
+        limits: SessionLimits,
+        observer: SessionObserver,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._socket = socket
+        self._rooms = rooms
+        self._limits = limits
+        self._observer = observer
+        self._monotonic = monotonic
+        self._outbox = QueueOutbox(limit_messages=limits.outgoing_messages, limit_bytes=limits.outgoing_bytes)
+        self._bucket = TokenBucket(limits.messages_per_s, limits.messages_burst)
+        self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(limits.requests_waiting)
+        self._junk = 0
+        self._refused = 0
+        self._ended = ""
+        self._reason = StreamDeleteReason.CONNECTION_LOST
+
+    async def run(self) -> None:
+        """Serve the connection."""
+        client = self._socket.client
+        connection = self._rooms.connect(self._outbox, f"{client.host}:{client.port}" if client else "")
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(self._read(connection)),
+            loop.create_task(self._work(connection)),
+            loop.create_task(self._write()),
+            loop.create_task(self._watch()),
+        ]
+        reader, _, writer, watcher = tasks
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reader in done and self._outbox.closing and not writer.done():
+                # A last error is on its way: let it go out, but do not wait for somebody who does not read.
+                await asyncio.wait(
+                    [writer, watcher], timeout=self._limits.flush_s, return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            await self._rooms.disconnect(connection, self._reason)
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    log.error("session_task_failed", exc_info=result)
+            self._observer.sent += self._outbox.sent
+            self._observer.ended(self._ended or self._outbox.reason or "connection lost")
+
+    # ---------------------------------------------------------------------------------------- reading
+
+    async def _read(self, connection: Connection) -> None:
+        started = self._monotonic()
+        loop = asyncio.get_running_loop()
+        while not self._outbox.closing:
+            waited_from = loop.time()
+            silence = self._limits.heartbeat_timeout_s
+            if not connection.logged_in:
+                # Junk and refused logins do not extend the time for a good one.
+                silence = min(silence, self._limits.login_timeout_s - (self._monotonic() - started))
+            try:
+                async with asyncio.timeout_at(waited_from + max(silence, 0.0)):
+                    event = await self._socket.receive()
+            except TimeoutError:
+                if connection.logged_in and silence < self._limits.heartbeat_timeout_s:
+                    continue  # Logged in while this was waiting: from now on the heartbeat counts.
+                self._timed_out(connection)
+                return
+            except (WebSocketDisconnect, RuntimeError):
+                return
+            if event["type"] == "websocket.disconnect":
+                self._disconnected(event.get("code"))
+                return
+            if not await self._received(connection, event.get("text"), event.get("bytes")):
+                return
+
+    async def _received(self, connection: Connection, text: str | None, binary: bytes | None) -> bool:
+        """Take one message; False ends the connection."""
+        wait = self._bucket.take(self._monotonic())
+        if text is None:
+            size = len(binary or b"")
+            return self._junk_received(
+                connection,
+                SanderlingError(
+                    ErrorCode.ILLEGAL_PARAMETER,
+                    f"a binary message of {size} bytes is not a signalling message",
+                    hint="send JSON as text; see docs/protocol.md",
+                ),
+                seq=0,
+            )
+        try:
+            message = decode_client(text)
+        except SanderlingError as error:
+            return self._junk_received(connection, error, seq=_sequence_of(text))
+        self._observer.message(type(message).__struct_config__.tag)
+        if wait > 0:
+            return self._over_rate(connection, wait, seq=message.seq)
+        await self._requests.put(message)
+        return True
+
+    def _junk_received(self, connection: Connection, error: SanderlingError, *, seq: int) -> bool:
+        self._junk += 1
+        self._observer.junk += 1
+        self._rooms.refuse(connection, error, seq=seq)
+        if self._junk >= self._limits.junk_messages:
+            return self._end("too many messages that are none")
+        return True
+
+    def _over_rate(self, connection: Connection, wait: float, *, seq: int) -> bool:
+        self._refused += 1
+        error = RateLimited(
+            ErrorCode.RATE_LIMITED_SIGNALLING,
+            f"more than {self._limits.messages_per_s:g} messages a second",
+            retry_after=wait,
+            hint="wait retry_after_ms before the next message",
+        )
+        self._rooms.refuse(connection, error, seq=seq if 0 < seq < 2**53 else 0)
+        if self._refused >= self._limits.refused_messages:
+            return self._end("too many messages over the rate")
+        return True
+
+    def _timed_out(self, connection: Connection) -> None:
+        if connection.logged_in:
+            self._reason = StreamDeleteReason.HEARTBEAT_TIMEOUT
+            error = RoomError(
+                ErrorCode.CONNECTION_LOST,
+                f"nothing was heard for {self._limits.heartbeat_timeout_s:g} s",
+                hint="send heartbeat every LoginOk.heartbeat_ms",
+            )
+            self._rooms.refuse(connection, error)
+            self._end("heartbeat timeout")
+        else:
+            error = RoomError(
+                ErrorCode.LOGIN_TIMEOUT, f"no login within {self._limits.login_timeout_s:g} s of connecting"
+            )
+            self._rooms.refuse(connection, error)
+            self._end("login timeout")
+
+    def _disconnected(self, code: int | None) -> None:
+        self._ended = "closed by client" if code in (1000, 1001, 1005) else "connection lost"
+        # A client that said goodbye and closed at once must not look like one that was lost.
+        waiting: list[ClientMessage] = []
+        with contextlib.suppress(asyncio.QueueEmpty):
+            while True:
+                waiting.append(self._requests.get_nowait())
+        if any(isinstance(message, Logout | StopPublish) for message in waiting):
+            self._reason = StreamDeleteReason.PUBLISHER_STOPPED
+
+    def _end(self, why: str) -> bool:
+        self._ended = why
+        self._outbox.close(why)
+        return False
+
+    # ------------------------------------------------------------------------------- working, writing
+
+    async def _work(self, connection: Connection) -> None:
+        while True:
+            message = await self._requests.get()
+            await self._rooms.handle(connection, message)
+
+    async def _write(self) -> None:
+        while (data := await self._outbox.next()) is not None:
+            try:
+                await self._socket.send({"type": "websocket.send", "text": data.decode()})
+            except (WebSocketDisconnect, RuntimeError):
+                return
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            graceful = self._outbox.reason in {"logged out", "kicked"}
+            code = NORMAL if graceful else POLICY_VIOLATION
+            if self._outbox.reason == "shutting down":
+                code = TRY_AGAIN_LATER
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.close(code, self._outbox.reason)
+
+    async def _watch(self) -> None:
+        await self._outbox.overflowed.wait()
+        self._ended = "slow reader"
+        log.warning("slow_reader_closed", waiting=self._limits.outgoing_messages)

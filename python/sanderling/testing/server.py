@@ -1,0 +1,169 @@
+"""A real server for tests: uvicorn and the media engine on a thread with its own loop, everything temporary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from sanderling import tokens
+from sanderling.bridge.engine import NativeModule
+from sanderling.server.app import SIGNALLING_PATH, running
+from sanderling.server.config import ServerConfig
+from sanderling.server.lifecycle import Services
+from sanderling.server.storage import Project
+from sanderling.server.storage.base import DEFAULT_MAX_PLAYS
+
+__all__ = ["TestServer", "server"]
+
+T = TypeVar("T")
+
+LOOPBACK = "127.0.0.1"
+
+
+class TestServer:
+    """A running server. Methods may be awaited from any loop; ``services`` belong to the server's own."""
+
+    __test__ = False  # pytest: this is no test case
+
+    def __init__(self, services: Services, loop: asyncio.AbstractEventLoop, port: int, state: Path) -> None:
+        self.services = services
+        self.loop = loop
+        self.port = port
+        self.state = state
+        """State folder; give it to the command line with --state."""
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.ws_url = f"ws://{LOOPBACK}:{port}{SIGNALLING_PATH}"
+
+    async def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the server's loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    async def create_project(
+        self, name: str = "test", *, l3: bool = True, max_plays: int = DEFAULT_MAX_PLAYS
+    ) -> Project:
+        """Make a project; L3 is on unless told otherwise."""
+        return await self.call(self.services.storage.create_project(name, l3=l3, max_plays=max_plays))
+
+    async def set_l3(self, project: Project, on: bool) -> None:
+        """Throw the project's L3 switch."""
+        await self.call(self.services.storage.update_project(project.app_id, l3=on))
+
+    def token(
+        self,
+        project: Project,
+        user_id: str,
+        *,
+        room_id: str = "",
+        can_login: bool = True,
+        can_publish: bool = True,
+        stream_ids: Sequence[str] = (),
+        expire_s: int = 3600,
+        now: float | None = None,
+        gcm: bool = False,
+    ) -> str:
+        """Make a token; with ``room_id`` it carries privileges. ``now``: when it was made (Unix seconds)."""
+        payload = ""
+        if room_id:
+            payload = tokens.privilege_payload(
+                room_id, can_login=can_login, can_publish=can_publish, stream_ids=stream_ids
+            )
+        return tokens.generate(
+            project.app_id,
+            user_id,
+            project.server_secret,
+            expire_s,
+            payload,
+            now=time.time() if now is None else now,
+            mode=tokens.EnvelopeMode.GCM if gcm else tokens.EnvelopeMode.CBC,
+        )
+
+    async def snapshot(self) -> dict[str, Any]:
+        """What the server holds: counts by kind, and every room."""
+
+        async def look() -> dict[str, Any]:
+            services = self.services
+            return {
+                "counts": services.rooms.counts(),
+                "registry": {"users": services.registry.users, "streams": services.registry.streams},
+                "subscriptions": services.bus.subscriptions,
+                "sessions": services.engine.open_sessions,
+                "engine": services.engine.counters(),
+                "rooms": services.rooms.describe(),
+                "workers": await services.engine.snapshot(),
+            }
+
+        return await self.call(look())
+
+
+def _serve(
+    config: ServerConfig,
+    native: NativeModule | None,
+    started: Future[tuple[Services, asyncio.AbstractEventLoop, asyncio.Event, int]],
+) -> None:
+    async def main() -> None:
+        stop = asyncio.Event()
+        async with running(config, native=native) as (services, _, port):
+            started.set_result((services, asyncio.get_running_loop(), stop, port))
+            await stop.wait()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)
+
+
+@contextlib.asynccontextmanager
+async def server(
+    *,
+    workers: int = 1,
+    heartbeat_timeout_s: float = 30.0,
+    login_timeout_s: float = 10.0,
+    messages_per_s: float = 1000.0,
+    admin_secret: str = "",
+    max_sessions: int = 20_000,
+    native: NativeModule | None = None,
+) -> AsyncIterator[TestServer]:
+    """Run a server on free ports of 127.0.0.1, with its state in a temporary folder; nothing is left behind.
+
+    ``native`` replaces the media extension (``sanderling.testing.fake_engine``); other parameters as in
+    ``ServerConfig``.
+    """
+    with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
+        config = ServerConfig(
+            port=0,
+            state=folder,
+            media_ports="0",
+            media_listen=(LOOPBACK,),
+            media_address=(LOOPBACK,),
+            workers=workers,
+            heartbeat_timeout_s=heartbeat_timeout_s,
+            login_timeout_s=login_timeout_s,
+            messages_per_s=messages_per_s,
+            admin_secret=admin_secret,
+            max_sessions=max_sessions,
+        )
+        started: Future[tuple[Services, asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
+        thread = threading.Thread(target=_serve, args=(config, native, started), name="sanderling-server")
+        thread.start()
+        try:
+            services, loop, stop, port = await asyncio.wrap_future(started)
+        except BaseException:
+            await asyncio.to_thread(thread.join)
+            raise
+        try:
+            yield TestServer(services, loop, port, Path(folder))
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            await asyncio.to_thread(thread.join)
