@@ -1,2 +1,22 @@
+export type { AudioCapture, StreamSource, VideoCapture } from "./capture.js";
+export { SanderlingEngine, SanderlingEngine as ZegoExpressEngine } from "./engine.js";
+export type { RoomOptions, TurnServer, User } from "./engine.js";
+export { SanderlingError, WebErrorCode, webCode } from "./errors.js";
+export type {
+  EngineEvents,
+  PlayerState,
+  PlayerStateInfo,
+  PublisherState,
+  PublisherStateInfo,
+  RoomStateReason,
+  StreamInfo,
+  UpdateType,
+  UserInfo,
+} from "./events.js";
 export { fetchHealth, type Fetch, type Health } from "./health.js";
-export { MessageError, PROTOCOL_VERSION, decodeServer, encode } from "@sanderling/protocol";
+export { LocalStream, createView, type ViewOptions } from "./local-stream.js";
+export type { VideoCodec } from "./peer.js";
+export type { CustomResourceConfig, PlayOptions } from "./playing.js";
+export type { PublishOptions } from "./publishing.js";
+export type { PlayQuality, PublishQuality } from "./quality.js";
+export type { Capabilities } from "./requirements.js";

@@ -1,0 +1,251 @@
+/** RTCPeerConnection behind the faces of peer.ts. */
+
+import { NativeCode, SanderlingError } from "./errors.js";
+import type {
+  MediaPeers,
+  PeerHandler,
+  PlayOutput,
+  PublisherOptions,
+  PublisherPeer,
+  StatsEntry,
+  VideoCodec,
+  ViewerPeer,
+} from "./peer.js";
+import { withStereo } from "./sdp.js";
+
+/** Not in the browsers' default offers; without the first AV1 goes whole, without the second delay is only estimated. */
+const WANTED_EXTENSIONS: readonly string[] = [
+  "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+  "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+];
+
+/** Newer members that the DOM types may lack. */
+interface ExtensionTransceiver {
+  getHeaderExtensionsToNegotiate?: () => { uri: string; direction: string }[];
+  setHeaderExtensionsToNegotiate?: (extensions: { uri: string; direction: string }[]) => void;
+}
+
+interface DelayReceiver {
+  jitterBufferTarget?: number | null;
+  playoutDelayHint?: number | null;
+}
+
+/** The browser's transports; `iceServers` are for networks that need a relay. */
+export function browserPeers(iceServers: () => readonly RTCIceServer[]): MediaPeers {
+  return {
+    createPublisher: (stream, options, handler) => new BrowserPublisher(connect(iceServers(), handler), stream, options),
+    createViewer: (handler) => new BrowserViewer(connect(iceServers(), handler)),
+    createOutput: () => new BrowserOutput(),
+  };
+}
+
+function connect(iceServers: readonly RTCIceServer[], handler: PeerHandler): RTCPeerConnection {
+  if (!("RTCPeerConnection" in globalThis)) {
+    throw new SanderlingError(1103002, "this browser has no WebRTC", { hint: "use a current browser" });
+  }
+  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [...iceServers] });
+  connection.addEventListener("connectionstatechange", () => {
+    if (connection.connectionState === "connected") handler.connected();
+    else if (connection.connectionState === "disconnected") handler.interrupted();
+    else if (connection.connectionState === "failed") handler.failed();
+  });
+  return connection;
+}
+
+/** The offer goes out before candidates are gathered: the server learns the address from the first check. */
+async function makeOffer(connection: RTCPeerConnection): Promise<string> {
+  const offer = await connection.createOffer();
+  const sdp = withStereo(offer.sdp ?? "");
+  await connection.setLocalDescription({ type: "offer", sdp });
+  return sdp;
+}
+
+function wantExtensions(transceiver: RTCRtpTransceiver): void {
+  const extended = transceiver as unknown as ExtensionTransceiver;
+  const offered = extended.getHeaderExtensionsToNegotiate?.();
+  if (offered === undefined) return;
+  for (const extension of offered) {
+    if (WANTED_EXTENSIONS.includes(extension.uri)) extension.direction = "sendrecv";
+  }
+  extended.setHeaderExtensionsToNegotiate?.(offered);
+}
+
+function preferCodec(transceiver: RTCRtpTransceiver, codec: VideoCodec): void {
+  const codecs = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
+  const wanted = codecs.filter(({ mimeType }) => mimeType.toLowerCase() === `video/${codec.toLowerCase()}`);
+  if (wanted.length === 0) {
+    throw new SanderlingError(NativeCode.ENCODER_UNSUPPORTED, `this browser cannot encode ${codec}`, {
+      hint: "VP8 works in every browser",
+    });
+  }
+  // Only the wanted one and its repair formats: a server that cannot take it says so instead of switching silently.
+  const repair = codecs.filter(({ mimeType }) => /\/(rtx|red|ulpfec|flexfec-03)$/i.test(mimeType));
+  transceiver.setCodecPreferences([...wanted, ...repair]);
+}
+
+function encodings(options: PublisherOptions): RTCRtpEncodingParameters[] {
+  const total = options.maxVideoBitrate;
+  const limited = (bits: number): { maxBitrate?: number } => (total > 0 ? { maxBitrate: Math.round(bits) } : {});
+  if (!options.simulcast) return [limited(total)];
+  // Without an explicit mode Chromium takes rids of VP9 and AV1 for layers of one SVC stream.
+  const mode = options.videoCodec === "VP9" || options.videoCodec === "AV1" ? { scalabilityMode: "L1T1" } : {};
+  const layer = (rid: string, scale: number, share: number): RTCRtpEncodingParameters =>
+    ({ rid, scaleResolutionDownBy: scale, ...limited(total * share), ...mode });
+  return [layer("q", 4, 0.08), layer("h", 2, 0.25), layer("f", 1, 0.67)];
+}
+
+class BrowserPublisher implements PublisherPeer {
+  readonly #connection: RTCPeerConnection;
+
+  constructor(connection: RTCPeerConnection, stream: MediaStream, options: PublisherOptions) {
+    this.#connection = connection;
+    try {
+      this.#addTracks(stream, options);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  offer(): Promise<string> {
+    return makeOffer(this.#connection);
+  }
+
+  async accept(answer: string): Promise<void> {
+    await this.#connection.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  async stats(): Promise<readonly StatsEntry[]> {
+    return entriesOf(await this.#connection.getStats());
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #addTracks(stream: MediaStream, options: PublisherOptions): void {
+    const audio = stream.getAudioTracks()[0];
+    const video = stream.getVideoTracks()[0];
+    if (audio === undefined && video === undefined) {
+      throw new SanderlingError(NativeCode.PUBLISH_FAILED, "the stream has no track to publish");
+    }
+    if (audio !== undefined) {
+      const bits = options.maxAudioBitrate;
+      const transceiver = this.#connection.addTransceiver(audio, {
+        direction: "sendonly",
+        streams: [stream],
+        ...(bits > 0 ? { sendEncodings: [{ maxBitrate: bits }] } : {}),
+      });
+      wantExtensions(transceiver);
+    }
+    if (video !== undefined) {
+      const transceiver = this.#connection.addTransceiver(video, {
+        direction: "sendonly",
+        streams: [stream],
+        sendEncodings: encodings(options),
+      });
+      preferCodec(transceiver, options.videoCodec);
+      wantExtensions(transceiver);
+    }
+  }
+}
+
+class BrowserViewer implements ViewerPeer {
+  readonly #connection: RTCPeerConnection;
+
+  constructor(connection: RTCPeerConnection) {
+    this.#connection = connection;
+  }
+
+  addSlots(count: number): void {
+    for (let slot = 0; slot < count; slot += 1) {
+      for (const kind of ["audio", "video"] as const) {
+        wantExtensions(this.#connection.addTransceiver(kind, { direction: "recvonly" }));
+      }
+    }
+  }
+
+  offer(): Promise<string> {
+    return makeOffer(this.#connection);
+  }
+
+  async accept(answer: string): Promise<void> {
+    await this.#connection.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  track(mid: string): MediaStreamTrack | undefined {
+    return this.#receiver(mid)?.track;
+  }
+
+  newestTimestamp(mid: string): number | undefined {
+    // Of the frames that left the jitter buffer, whether or not anybody draws them (also in a hidden tab).
+    const sources = this.#receiver(mid)?.getSynchronizationSources() ?? [];
+    return sources.reduce<RTCRtpSynchronizationSource | undefined>(
+      (newest, source) => (newest === undefined || source.timestamp > newest.timestamp ? source : newest),
+      undefined,
+    )?.rtpTimestamp;
+  }
+
+  setJitterBuffer(mid: string, targetMs: number): void {
+    const receiver = this.#receiver(mid) as unknown as DelayReceiver | undefined;
+    if (receiver === undefined) return;
+    if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = targetMs;
+    else if ("playoutDelayHint" in receiver) receiver.playoutDelayHint = targetMs / 1000;
+  }
+
+  async stats(mids: readonly string[]): Promise<readonly StatsEntry[]> {
+    const receivers = mids.flatMap((mid) => this.#receiver(mid) ?? []);
+    const reports = await Promise.all(receivers.map((receiver) => receiver.getStats()));
+    return reports.flatMap(entriesOf);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #receiver(mid: string): RTCRtpReceiver | undefined {
+    return this.#connection.getTransceivers().find((transceiver) => transceiver.mid === mid)?.receiver;
+  }
+}
+
+/**
+ * A play's MediaStream holds clones of its slots' tracks: a page may stop them, as pages do, without ending the slot,
+ * and a clone can be kept blank while the slot still shows the stream before.
+ */
+class BrowserOutput implements PlayOutput {
+  readonly stream = new MediaStream();
+
+  attach(kind: "audio" | "video", track: MediaStreamTrack | undefined, hidden: boolean): void {
+    this.#remove(kind);
+    if (track === undefined) return;
+    const clone = track.clone();
+    clone.enabled = !hidden;
+    this.stream.addTrack(clone);
+  }
+
+  show(kind: "audio" | "video"): void {
+    for (const track of this.#tracks(kind)) track.enabled = true;
+  }
+
+  detach(): void {
+    this.#remove("audio");
+    this.#remove("video");
+  }
+
+  #tracks(kind: "audio" | "video"): MediaStreamTrack[] {
+    return this.stream.getTracks().filter((track) => track.kind === kind);
+  }
+
+  #remove(kind: "audio" | "video"): void {
+    for (const track of this.#tracks(kind)) {
+      this.stream.removeTrack(track);
+      track.stop();
+    }
+  }
+}
+
+function entriesOf(report: RTCStatsReport): StatsEntry[] {
+  const entries: StatsEntry[] = [];
+  report.forEach((entry: StatsEntry) => entries.push(entry));
+  return entries;
+}

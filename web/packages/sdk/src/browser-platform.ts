@@ -1,0 +1,61 @@
+/** Clock, sockets and network notices of a browser. */
+
+import { browserPeers } from "./browser-peer.js";
+import type { Platform, Socket, SocketHandler } from "./platform.js";
+
+/** The browser this page runs in. */
+export function browserPlatform(iceServers: () => readonly RTCIceServer[]): Platform {
+  return {
+    clock: {
+      now: () => performance.now(),
+      after: (ms, then) => {
+        const timer = setTimeout(then, ms);
+        return () => {
+          clearTimeout(timer);
+        };
+      },
+    },
+    peers: browserPeers(iceServers),
+    openSocket,
+    watchNetwork: (changed) => {
+      window.addEventListener("online", changed);
+      window.addEventListener("offline", changed);
+      return () => {
+        window.removeEventListener("online", changed);
+        window.removeEventListener("offline", changed);
+      };
+    },
+    random: () => Math.random(),
+    description: navigator.userAgent.slice(0, 200),
+  };
+}
+
+function openSocket(url: string, handler: SocketHandler): Socket {
+  const socket = new WebSocket(url);
+  let closed = false;
+  const close = (detail: string): void => {
+    if (closed) return;
+    closed = true;
+    handler.closed(detail);
+  };
+  socket.addEventListener("open", () => {
+    if (!closed) handler.opened();
+  });
+  socket.addEventListener("message", (event: MessageEvent<unknown>) => {
+    // Anything but text is no message, and is refused as one.
+    if (!closed) handler.received(typeof event.data === "string" ? event.data : "");
+  });
+  socket.addEventListener("close", ({ code, reason }) => {
+    close(reason === "" ? `closed with code ${String(code)}` : reason);
+  });
+  return {
+    send: (text) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    },
+    close: () => {
+      socket.close();
+      // A network that is gone would keep the closing handshake waiting for a minute.
+      close("given up");
+    },
+  };
+}

@@ -1,0 +1,444 @@
+/**
+ * One login: the session with the server, sought again when it is lost, and what is published and played in it. The
+ * only place in the SDK that retries. No DOM: the platform brings sockets, transports and time.
+ */
+
+import type { LoginOk, Stream, User } from "@sanderling/protocol";
+import { PROTOCOL_VERSION } from "@sanderling/protocol";
+
+import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
+import type { Emitter } from "./emitter.js";
+import type { EngineEvents, RoomStateReason, StreamInfo, UpdateType, UserInfo } from "./events.js";
+import type { Platform } from "./platform.js";
+import { Playing, type PlayOptions, type PublishPhase } from "./playing.js";
+import { Publishing, type PublishOptions } from "./publishing.js";
+import { RETRY_LIMIT_MS, mayRetry, retryDelay } from "./retry.js";
+import { Session } from "./session.js";
+import type { ClockReading, Notice } from "./signaling-client.js";
+import { VERSION } from "./version.js";
+import { Viewer } from "./viewer.js";
+
+/** Milliseconds between two reports of a stream's figures (product-facts 1.13). */
+const QUALITY_MS = 3_000;
+/** Streams one user may publish at once: MAIN, AUX, THIRD, FOURTH. */
+const CHANNELS = 4;
+
+/** What a login says. */
+export interface RoomLogin {
+  readonly roomID: string;
+  readonly token: string;
+  readonly user: UserInfo;
+  readonly userUpdate: boolean;
+  readonly maxMemberCount: number;
+}
+
+interface Link {
+  readonly session: Session;
+  readonly viewer: Viewer;
+  loginSent: boolean;
+}
+
+/** Made, it logs in. */
+export class Room {
+  readonly roomID: string;
+  readonly loggedIn: Promise<boolean>;
+  readonly #platform: Platform;
+  readonly #events: Emitter<EngineEvents>;
+  readonly #appID: number;
+  readonly #addresses: readonly string[];
+  readonly #login: RoomLogin;
+  readonly #playings = new Map<string, Playing>();
+  readonly #publishings = new Map<string, Publishing>();
+  readonly #users = new Map<string, UserInfo>();
+  readonly #streams = new Map<string, StreamInfo>();
+  readonly #unwatch: () => void;
+  #resolve: (value: boolean) => void = () => undefined;
+  #reject: (error: SanderlingError) => void = () => undefined;
+  #link: Link | undefined;
+  #address = 0;
+  #everLoggedIn = false;
+  #everPublished = false;
+  #leaving: (() => void) | undefined;
+  #over = false;
+  #lostAt: number | undefined;
+  #attempt = 0;
+  #cancelRetry: (() => void) | undefined;
+  #cancelQuality: (() => void) | undefined;
+
+  constructor(
+    platform: Platform,
+    events: Emitter<EngineEvents>,
+    { appID, addresses }: { readonly appID: number; readonly addresses: readonly string[] },
+    login: RoomLogin,
+  ) {
+    this.roomID = login.roomID;
+    this.#platform = platform;
+    this.#events = events;
+    this.#appID = appID;
+    this.#addresses = addresses;
+    this.#login = login;
+    this.loggedIn = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // The state event tells of the failure as well; a caller that ignores the promise must not crash the page.
+    this.loggedIn.catch(() => undefined);
+    this.#unwatch = platform.watchNetwork(() => {
+      this.#networkChanged();
+    });
+    this.#tell("LOGINING");
+    this.#connect();
+  }
+
+  /** Whether the login ended, by whatever cause. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get clock(): ClockReading | undefined {
+    return this.#link?.session.clock;
+  }
+
+  /** Publish; the state events tell how it goes. */
+  publish(streamID: string, stream: MediaStream, options: PublishOptions): void {
+    if (this.#publishings.has(streamID)) {
+      throw new SanderlingError(WebErrorCode.PUBLISH_PARAMETER, `stream ${streamID} is being published already`);
+    }
+    const taken = new Set([...this.#publishings.values()].map(({ channel }) => channel));
+    const channel = [...Array(CHANNELS).keys()].find((number) => !taken.has(number));
+    if (channel === undefined) {
+      throw new SanderlingError(
+        NativeCode.CHANNEL_ALREADY_PUBLISHING,
+        `${String(CHANNELS)} streams are being published already`,
+      );
+    }
+    const publishing = new Publishing({ streamID, stream, channel }, options, {
+      clock: this.#platform.clock,
+      peers: this.#platform.peers,
+      changed: (info) => {
+        if (info.state === "PUBLISHING") this.#everPublished = true;
+        this.#events.emit("publisherStateUpdate", info);
+      },
+      quality: (id, figures) => {
+        this.#events.emit("publishQualityUpdate", id, figures);
+      },
+      lost: (session) => {
+        if (this.#link?.session === session) session.abandon("the media connection was lost");
+      },
+      done: (done) => {
+        if (this.#publishings.get(streamID) === done) this.#publishings.delete(streamID);
+      },
+    });
+    this.#publishings.set(streamID, publishing);
+    if (this.#link?.loginSent === true) void publishing.start(this.#link.session);
+  }
+
+  /** False when it was not being published. */
+  stopPublish(streamID: string): boolean {
+    const publishing = this.#publishings.get(streamID);
+    publishing?.stop();
+    return publishing !== undefined;
+  }
+
+  /** Resolves with the stream's media as soon as it has a place. */
+  play(streamID: string, options: PlayOptions): Promise<MediaStream> {
+    if (this.#playings.has(streamID)) {
+      return Promise.reject(
+        new SanderlingError(WebErrorCode.ALREADY_PLAYING, `stream ${streamID} is being played already`),
+      );
+    }
+    const playing = new Playing(streamID, options, this.#platform.peers.createOutput(), {
+      clock: this.#platform.clock,
+      changed: (info) => {
+        this.#events.emit("playerStateUpdate", info);
+      },
+      quality: (id, figures) => {
+        this.#events.emit("playQualityUpdate", id, figures);
+      },
+      done: (done) => {
+        if (this.#playings.get(streamID) === done) this.#playings.delete(streamID);
+      },
+    });
+    this.#playings.set(streamID, playing);
+    if (this.#link?.loginSent === true) void playing.start(this.#link.session, this.#link.viewer, this.#phase());
+    return playing.result;
+  }
+
+  /** False when it was not being played. */
+  stopPlay(streamID: string): boolean {
+    const playing = this.#playings.get(streamID);
+    playing?.stop();
+    return playing !== undefined;
+  }
+
+  /** Leave: publishing and playing stop. Resolves when the server knows, or cannot be told. */
+  logout(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    const left = new Promise<void>((resolve) => {
+      this.#leaving = resolve;
+    });
+    for (const publishing of [...this.#publishings.values()]) publishing.stop();
+    for (const playing of [...this.#playings.values()]) playing.stop();
+    if (this.#link === undefined) this.#finish("LOGOUT", null);
+    else this.#link.session.logout();
+    return left;
+  }
+
+  #phase(): PublishPhase {
+    if ([...this.#publishings.values()].some(({ state }) => state === "PUBLISHING")) return "publishing";
+    return this.#everPublished ? "afterPublish" : "beforePublish";
+  }
+
+  #connect(): void {
+    const address = this.#addresses[this.#address % this.#addresses.length] ?? "";
+    const session: Session = new Session(this.#platform, address, {
+      noticed: (notice) => {
+        if (this.#link?.session === session) this.#handle(notice);
+      },
+      ended: (error, kicked) => {
+        if (this.#link?.session === session) this.#ended(this.#link, error, kicked);
+      },
+    });
+    const viewer: Viewer = new Viewer(
+      this.#platform.peers.createViewer({
+        connected: () => {
+          reached = true;
+        },
+        interrupted: () => {
+          session.probe();
+        },
+        failed: () => {
+          if (this.#link?.session === session) this.#viewerFailed(session, reached);
+        },
+      }),
+      async (offer) => (await session.viewerOffer(offer)).answer,
+    );
+    let reached = false;
+    const link: Link = { session, viewer, loginSent: false };
+    this.#link = link;
+    void this.#logIn(link);
+  }
+
+  async #logIn(link: Link): Promise<void> {
+    const { session, viewer } = link;
+    try {
+      const offer = await viewer.firstOffer();
+      if (this.#link !== link) return;
+      const answered = session.login({
+        app_id: this.#appID,
+        room_id: this.#login.roomID,
+        user: { user_id: this.#login.user.userID, user_name: this.#login.user.userName },
+        version: PROTOCOL_VERSION,
+        token: this.#login.token,
+        config: {
+          max_member_count: this.#login.maxMemberCount,
+          is_user_status_notify: this.#login.userUpdate,
+        },
+        viewer_offer: offer,
+        client: { sdk: "web", version: VERSION, platform: this.#platform.description },
+      });
+      // What the caller asked for already follows the login at once, without waiting for its reply.
+      link.loginSent = true;
+      for (const publishing of this.#publishings.values()) void publishing.start(session);
+      for (const playing of this.#playings.values()) void playing.start(session, viewer, this.#phase());
+      const reply = await answered;
+      if (this.#link !== link) return;
+      this.#loggedIn(reply);
+      await viewer.accept(reply.viewer_answer ?? "", reply.max_plays);
+    } catch (thrown) {
+      // A failed login ends the session, and `ended` sees to it; what is left is a transport that cannot be made.
+      if (this.#link !== link) return;
+      this.#link = undefined;
+      viewer.abandon(asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED));
+      session.abandon("");
+      this.#finish(
+        this.#everLoggedIn ? "RECONNECT_FAILED" : "LOGIN_FAILED",
+        asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED),
+      );
+    }
+  }
+
+  #loggedIn(reply: LoginOk): void {
+    const again = this.#everLoggedIn;
+    this.#everLoggedIn = true;
+    this.#lostAt = undefined;
+    this.#attempt = 0;
+    this.#tell(again ? "RECONNECTED" : "LOGINED");
+    this.#resolve(true);
+    const users = new Map((reply.users ?? []).map((user) => [user.user_id ?? "", user]));
+    const streams = new Map((reply.streams ?? []).map((stream) => [stream.stream_id, stream]));
+    // What went while the connection was down goes now, in the order in which it came.
+    this.#removeUsers([...this.#users.keys()].filter((id) => !users.has(id)));
+    this.#removeStreams([...this.#streams.keys()].filter((id) => !streams.has(id)));
+    this.#addUsers([...users.values()]);
+    this.#addStreams([...streams.values()]);
+    this.#measureLater();
+  }
+
+  #handle(notice: Notice): void {
+    switch (notice.type) {
+      case "user_notice":
+        if (notice.update === 0) this.#addUsers(notice.users);
+        else this.#removeUsers(notice.users.map((user) => user.user_id ?? ""));
+        return;
+      case "stream_notice":
+        if (notice.update === 0) this.#addStreams(notice.streams);
+        else this.#removeStreams(notice.streams.map((stream) => stream.stream_id));
+        return;
+      case "publisher_state":
+        this.#publishings.get(notice.stream_id)?.handleState(notice);
+        return;
+      case "player_state":
+        this.#playings.get(notice.stream_id)?.handleState(notice);
+        return;
+      case "slot_bound":
+        this.#playings.get(notice.stream_id)?.handleBound(notice);
+    }
+  }
+
+  #addUsers(users: readonly User[]): void {
+    const fresh = users.map(userInfo).filter(({ userID }) => !this.#users.has(userID));
+    for (const user of fresh) this.#users.set(user.userID, user);
+    this.#tellUsers("ADD", fresh);
+  }
+
+  #removeUsers(ids: readonly string[]): void {
+    const gone = ids.flatMap((id) => this.#users.get(id) ?? []);
+    for (const { userID } of gone) this.#users.delete(userID);
+    this.#tellUsers("DELETE", gone);
+  }
+
+  #addStreams(streams: readonly Stream[]): void {
+    const fresh = streams.map(streamInfo).filter(({ streamID }) => !this.#streams.has(streamID));
+    for (const stream of streams.map(streamInfo)) this.#streams.set(stream.streamID, stream);
+    if (fresh.length > 0) this.#events.emit("roomStreamUpdate", this.roomID, "ADD", fresh, "");
+  }
+
+  #removeStreams(ids: readonly string[]): void {
+    const gone = ids.flatMap((id) => this.#streams.get(id) ?? []);
+    for (const { streamID } of gone) this.#streams.delete(streamID);
+    if (gone.length > 0) this.#events.emit("roomStreamUpdate", this.roomID, "DELETE", gone, "");
+  }
+
+  #tellUsers(update: UpdateType, users: readonly UserInfo[]): void {
+    if (users.length > 0 && this.#login.userUpdate) {
+      this.#events.emit("roomUserUpdate", this.roomID, update, users);
+    }
+  }
+
+  #viewerFailed(session: Session, reached: boolean): void {
+    if (reached) {
+      session.abandon("the media connection was lost");
+      return;
+    }
+    const error = new SanderlingError(WebErrorCode.MEDIA_CONNECT_FAILED, "no media connection to the server", {
+      hint: "the server's media ports must be reachable by UDP or TCP from this network",
+    });
+    for (const playing of [...this.#playings.values()]) playing.fail(error);
+  }
+
+  #ended(link: Link, error: SanderlingError | null, kicked: boolean): void {
+    this.#link = undefined;
+    this.#cancelQuality?.();
+    link.viewer.abandon(error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out"));
+    if (error === null || this.#leaving !== undefined) {
+      this.#finish("LOGOUT", null);
+    } else if (!this.#everLoggedIn) {
+      this.#firstLoginFailed(error);
+    } else if (kicked) {
+      this.#finish("KICKOUT", error);
+    } else if (mayRetry(error)) {
+      this.#retry(error);
+    } else {
+      this.#finish("RECONNECT_FAILED", error);
+    }
+  }
+
+  #firstLoginFailed(error: SanderlingError): void {
+    this.#address += 1;
+    if (mayRetry(error) && this.#address < this.#addresses.length) this.#connect();
+    else this.#finish("LOGIN_FAILED", error);
+  }
+
+  #retry(error: SanderlingError): void {
+    const now = this.#platform.clock.now();
+    if (this.#lostAt === undefined) {
+      this.#lostAt = now;
+      for (const publishing of this.#publishings.values()) publishing.suspend();
+      for (const playing of this.#playings.values()) playing.suspend();
+      this.#tell("RECONNECTING", new SanderlingError(NativeCode.CONNECTION_INTERRUPTED, error.message));
+    } else {
+      for (const publishing of this.#publishings.values()) publishing.suspend();
+      for (const playing of this.#playings.values()) playing.suspend();
+      this.#address += 1;
+    }
+    this.#attempt += 1;
+    const delay = Math.max(retryDelay(this.#attempt, this.#platform.random()), error.retryAfterMs);
+    if (now + delay - this.#lostAt > RETRY_LIMIT_MS) {
+      this.#finish(
+        "RECONNECT_FAILED",
+        new SanderlingError(NativeCode.RETRY_TIME_EXCEEDED, `the server was not reached again: ${error.message}`),
+      );
+      return;
+    }
+    this.#cancelRetry = this.#platform.clock.after(delay, () => {
+      this.#cancelRetry = undefined;
+      this.#connect();
+    });
+  }
+
+  #networkChanged(): void {
+    if (this.#cancelRetry === undefined) {
+      this.#link?.session.probe();
+      return;
+    }
+    this.#cancelRetry();
+    this.#cancelRetry = undefined;
+    this.#connect();
+  }
+
+  #finish(reason: RoomStateReason, error: SanderlingError | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#unwatch();
+    this.#cancelRetry?.();
+    this.#cancelQuality?.();
+    const why = error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out");
+    for (const publishing of [...this.#publishings.values()]) publishing.fail(why);
+    for (const playing of [...this.#playings.values()]) playing.fail(why);
+    this.#users.clear();
+    this.#streams.clear();
+    this.#tell(reason, error);
+    this.#reject(why);
+    this.#leaving?.();
+  }
+
+  #tell(reason: RoomStateReason, error: SanderlingError | null = null): void {
+    this.#events.emit("roomStateChanged", this.roomID, reason, error?.errorCode ?? 0, error?.extendedData ?? "");
+  }
+
+  #measureLater(): void {
+    this.#cancelQuality?.();
+    this.#cancelQuality = this.#platform.clock.after(QUALITY_MS, () => {
+      const measured = [...this.#publishings.values(), ...this.#playings.values()].map((one) => one.measure());
+      // A transport that was closed meanwhile has no figures; the next round asks the ones there are then.
+      void Promise.allSettled(measured);
+      this.#measureLater();
+    });
+  }
+}
+
+function userInfo(user: User): UserInfo {
+  return { userID: user.user_id ?? "", userName: user.user_name ?? "" };
+}
+
+function streamInfo(stream: Stream): StreamInfo {
+  const codec = (kind: string): string => stream.tracks?.find((track) => track.kind === kind)?.codec ?? "";
+  return {
+    streamID: stream.stream_id,
+    user: userInfo(stream.user),
+    extraInfo: stream.extra_info ?? "",
+    videoCodec: codec("video"),
+    audioCodec: codec("audio"),
+  };
+}
