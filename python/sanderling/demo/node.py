@@ -1,4 +1,4 @@
-"""The demo's server: ``sanderling serve`` as a child process with a state folder of its own."""
+"""The parent's side of the demo's server: a child process with a state folder of its own, and its project."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 
 from sanderling import tokens
 from sanderling.demo.children import Child, ChildFailed
+from sanderling.demo.reports import ServerReady
 from sanderling.server.storage import Project, SqliteStorage
 
 __all__ = ["Node"]
@@ -26,21 +27,14 @@ TOKEN_SECONDS = 24 * 3600
 PROJECT_NAME = "demo"
 
 
-class _Ready(msgspec.Struct, frozen=True):
-    """The line ``sanderling serve --ready-json`` prints once it serves."""
-
-    url: str
-    candidates: list[list[str]]
-
-
 class Node:
     """A running server. ``url``: where clients connect; ``media``: the media engine's ports, in words."""
 
-    def __init__(self, child: Child, storage: SqliteStorage, ready: _Ready) -> None:
+    def __init__(self, child: Child, storage: SqliteStorage, ready: ServerReady) -> None:
         self._child = child
         self._storage = storage
         self.url = ready.url
-        ports = sorted({int(candidate.split()[-1]) for worker in ready.candidates for candidate in worker})
+        ports = sorted({int(candidate.split()[-1]) for worker in ready.media for candidate in worker})
         self.media = (
             ("port " if len(ports) == 1 else "ports ") + ", ".join(map(str, ports)) + " (UDP and TCP)"
         )
@@ -58,16 +52,7 @@ class Node:
     ) -> AsyncIterator[Self]:
         """Start a server whose state is in ``folder``; stopped at the end. ChildFailed says why it did not start."""
         lines: asyncio.Queue[bytes] = asyncio.Queue()
-        arguments = [
-            "serve",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--state",
-            str(folder),
-            "--ready-json",
-        ]
+        arguments = ["--state", str(folder), "--port", str(port)]
         if media_ports is not None:
             arguments += ["--media-ports", f"{media_ports[0]}-{media_ports[1]}"]
         words: list[str] = []
@@ -79,7 +64,7 @@ class Node:
 
         child = await Child.start(
             "server",
-            "sanderling.demo.supervised",
+            "sanderling.demo.server",
             arguments,
             on_line=lines.put_nowait,
             on_error_line=on_words,
@@ -107,13 +92,13 @@ class Node:
         return await self._child.wait()
 
 
-async def _ready(child: Child, lines: asyncio.Queue[bytes], words: list[str]) -> _Ready:
+async def _ready(child: Child, lines: asyncio.Queue[bytes], words: list[str]) -> ServerReady:
     line = asyncio.create_task(lines.get(), name="server-ready")
     ended = asyncio.create_task(child.wait(), name="server-ended")
     try:
         await asyncio.wait([line, ended], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if line.done():
-            return msgspec.json.decode(line.result(), type=_Ready)
+            return msgspec.json.decode(line.result(), type=ServerReady)
         if ended.done():
             said = " / ".join(words) or "it said nothing"
             raise ChildFailed(f"the server did not start (code {ended.result()}): {said}")

@@ -60,7 +60,8 @@ class LineOutput:
         """See :class:`Output`."""
         if self._collector is not None and time.monotonic() >= self._due:
             self._due += STATUS_SECONDS
-            self.line(status_line(self._collector, time.time_ns()))
+            if self._collector.has_picture():
+                self.line(status_line(self._collector, time.time_ns()))
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ __all__ = [
     "Report",
     "RoomStateChanged",
     "Sent",
+    "ServerReady",
     "Statistics",
     "WatchingEnded",
     "decode",
@@ -108,6 +109,14 @@ class Failed(_Report, frozen=True, tag="failed"):
     code: int
     message: str
     hint: str = ""
+
+
+class ServerReady(msgspec.Struct, frozen=True):
+    """The one line the server process prints, once it serves."""
+
+    url: str
+    media: list[list[str]]
+    """Per worker, its candidates as ``"udp 192.0.2.1 40000"``."""
 
 
 Report = (
