@@ -46,7 +46,7 @@ help:
 		'make test-python  pytest (ARGS="-k name")         make bench        measure' \
 		'make fuzz         a longer search for crashes     make web          the web pages alone' \
 		'make wheel        a wheel in dist/                make wheel-test   try it in an empty environment' \
-		'make schema       generated files, from messages.py' \
+		'make schema       generated files: message types, schema, the SDK'"'"'s surface' \
 		'make lock         pin requirements/*.in anew (needs uv)' \
 		'make clean        remove what was built (not .venv)'
 
@@ -91,6 +91,7 @@ web: preflight $(PAGES)
 
 schema: preflight .build/venv
 	@$(RUN) build/schema.py
+	@$(RUN) build/surface.py
 
 # ------------------------------------------------------------------------------------------------ run
 
@@ -113,7 +114,7 @@ check: build
 	@$(STEP) 'ruff' $(RUN) -m ruff check --quiet .
 	@$(STEP) 'mypy' $(RUN) -m mypy
 	@$(STEP) 'stubtest' $(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml sanderling._engine
-	@$(STEP) 'generated files' $(RUN) build/schema.py --check
+	@$(STEP) 'generated files' sh -c "$(RUN) build/schema.py --check && $(RUN) build/surface.py --check"
 	@$(STEP) 'tsc' npm --prefix web run --silent types
 	@$(STEP) 'eslint' npm --prefix web run --silent lint
 
