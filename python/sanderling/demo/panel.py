@@ -16,6 +16,9 @@ __all__ = ["WINDOW_SECONDS", "render", "status_line"]
 WINDOW_SECONDS = 30.0
 """The panel's figures are those of the last so many seconds."""
 
+WIDTH = 92
+"""Columns of the panel where the terminal has them: it does not jump when figures change."""
+
 _GOOD = "bold green"
 _WAITING = "yellow"
 _BAD = "bold red"
@@ -40,7 +43,7 @@ def render(collector: Collector, now_ns: int, *, debug_page: str, ends: str) -> 
     table.add_row("freezes", _freezes(recent))
     table.add_row("sound", Text(_sound(collector)))
     footer = Text.assemble(("debug page ", "dim"), debug_page, "\n", (ends, "dim"))
-    return Panel(Group(table, Text(), footer), title="sanderling demo", subtitle=_subtitle(), expand=False)
+    return Panel(Group(table, Text(), footer), title="sanderling demo", subtitle=_subtitle(), width=WIDTH)
 
 
 def status_line(collector: Collector, now_ns: int) -> str:
