@@ -67,5 +67,6 @@ def _with_channels(samples: NDArray[np.int16], channels: int) -> NDArray[np.int1
     if have == channels:
         return samples
     if channels == 1:
-        return samples.astype(np.int32).mean(axis=1, keepdims=True).astype(np.int16)
+        mixed: NDArray[np.int16] = samples.astype(np.int32).mean(axis=1, keepdims=True).astype(np.int16)
+        return mixed
     return np.repeat(samples[:, :1], channels, axis=1)

@@ -92,7 +92,7 @@ class Engine:
         self._room = room
         self._rooms.add(room)
         room.begin()
-        return Login(room, room.ready, room.undo_login)
+        return Login(room, room.ready, room.undo)
 
     async def logout_room(self, room_id: str | None = None) -> None:
         """Stop publishing and playing and leave; 1002002 for another room's ID, 1000002 without a login."""
@@ -153,7 +153,7 @@ class Engine:
         if preview is not None:
             await preview.stop()
 
-    async def destroy(self, *, timeout: float = 5.0) -> None:
+    async def destroy(self, *, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """Stop publishing and playing, log out, release everything. Idempotent; at most ``timeout`` seconds.
 
         It goes on when the await is cancelled, so a second Ctrl-C leaves nothing behind.
@@ -162,7 +162,7 @@ class Engine:
         if self._destroying is None:
             in_handler = self._dispatcher.in_handler()
             self._destroying = self._loop.create_task(
-                self._destroy(timeout, in_handler), name="sanderling-destroy"
+                self._destroy(timeout, in_handler=in_handler), name="sanderling-destroy"
             )
         await asyncio.shield(self._destroying)
 
@@ -174,9 +174,9 @@ class Engine:
     ) -> None:
         await self.destroy()
 
-    async def _destroy(self, timeout: float, in_handler: bool) -> None:
+    async def _destroy(self, seconds: float, *, in_handler: bool) -> None:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 for preview in list(self._previews.values()):
                     await preview.stop()
                 for room in list(self._rooms):

@@ -232,7 +232,9 @@ class _Round:
             time_ns = self._last_ns + (self._spacing_ns if self._shown else 0)
         width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
         picture = frame.reformat(width=width, height=height, format="yuv420p")
-        self._pictures.append(Picture(time_ns, width, height, picture.to_ndarray().reshape(-1).copy()))
+        self._pictures.append(
+            Picture(time_ns, width, height, picture.to_ndarray().reshape(-1).astype(np.uint8))
+        )
         self._last_ns = time_ns
         self._shown += 1
 

@@ -67,7 +67,7 @@ class Player:
         """The path the server chose (ONLY_L3 or ONLY_RTC); None until it is bound."""
         self.ready: asyncio.Future[Player] = loop.create_future()
 
-    async def first_frame(self, timeout: float | None = None) -> VideoFrame:
+    async def first_frame(self, timeout: float | None = None) -> VideoFrame:  # noqa: ASYNC109
         """The first picture of this play. ``timeout`` in seconds (TimeoutError); PlayError when it ended before."""
         async with asyncio.timeout(timeout):
             return await asyncio.shield(self._first_frame)
@@ -100,11 +100,11 @@ class Player:
         """Stop playing; NO_PLAY. Iterators end normally. Idempotent."""
         seq = self.end(None)
         if seq is not None:
-            await self._room.settle(seq)
+            await self._room.session.settle(seq)
 
     async def read_stats(self) -> PlayQuality:
         """Figures of the time since the last reading (``stats`` is the newest one)."""
-        bound, viewer = self._bound, self._room.viewer
+        bound, viewer = self._bound, self._room.session.viewer
         if bound is not None and viewer is not None and self.state is not PlayerState.NO_PLAY:
             video, audio = await viewer.track_counters(bound.video_mid, bound.audio_mid)
             video["frames_delivered"] = float(self._gaps.frames)
@@ -173,7 +173,11 @@ class Player:
             self._first_frame.set_exception(ended)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        return self._room.send_stop_play(self.stream_id) if self._registered else None
+        return self._room.session.stop_play(self.stream_id) if self._registered else None
+
+    def undo(self) -> None:
+        """Stop without waiting for the server."""
+        self.end(None)
 
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""
@@ -186,13 +190,13 @@ class Player:
     # ------------------------------------------------------------------------------------------ inside
 
     def _request(self) -> None:
-        self._task = self._room.spawn(self._play(), f"sanderling-play-{self.stream_id}")
+        self._task = self._room.session.spawn(self._play(), f"sanderling-play-{self.stream_id}")
 
     async def _play(self) -> None:
         try:
-            await self._room.make_slot()
+            await self._room.session.make_slot(len(self._room.players))
             self._registered = True
-            self._bind(await self._room.request_play(self, self._config))
+            self._bind(await self._room.session.play(self.stream_id, self._config))
         except SanderlingError as error:
             self._registered = False
             if error.code is ErrorCode.STREAM_NOT_FOUND:
@@ -208,7 +212,7 @@ class Player:
             self.end(PlayError(ErrorCode.PLAY_FAILED, f"playing failed: {error}"))
 
     def _bind(self, reply: messages.PlayOk) -> None:
-        viewer = self._room.viewer
+        viewer = self._room.session.viewer
         if viewer is None or self.state is PlayerState.NO_PLAY:
             return
         from sanderling.sdk.webrtc.tracks import VideoFeed
@@ -223,7 +227,7 @@ class Player:
 
     def _feed_audio(self) -> None:
         """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""
-        bound, viewer = self._bound, self._room.viewer
+        bound, viewer = self._bound, self._room.session.viewer
         if bound is None or viewer is None or not bound.audio_mid or self._audio_feed is not None:
             return
         track = viewer.track(bound.audio_mid)
@@ -257,7 +261,7 @@ class Player:
         for queue in list(self._video_queues):
             queue.put(frame)
         if self._room.renders:
-            self._room.render(self.stream_id, RemoteVideoFrame(self.stream_id, frame))
+            self._room.render(RemoteVideoFrame(self.stream_id, frame))
             if is_first:
                 self._room.emit(PlayerFirstFrame(self.stream_id, rendered=True))
 

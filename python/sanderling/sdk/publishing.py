@@ -26,7 +26,7 @@ log = logging.getLogger("sanderling.sdk")
 
 
 class Publisher:
-    """One published stream. Made by ``start_publishing_stream``; ends with ``stop``, a logout, or for good by itself."""
+    """One published stream. Made by ``start_publishing_stream``; ends with ``stop``, a logout or a failure."""
 
     def __init__(
         self, room: Room, stream_id: str, sources: MediaSources, config: PublisherConfig, channel: Channel
@@ -65,8 +65,8 @@ class Publisher:
         """Stop publishing; NO_PUBLISH. The server knows when this returns. Idempotent."""
         seq = self.end(None)
         if seq is not None:
-            await self._room.settle(seq)
-        await self._release()
+            await self._room.session.settle(seq)
+        await self.release()
 
     async def read_stats(self) -> PublishQuality:
         """Figures of the time since the last reading (``stats`` is the newest one)."""
@@ -81,7 +81,7 @@ class Publisher:
     def begin(self) -> None:
         """Announce the request and start the work."""
         self._set_state(PublisherState.PUBLISH_REQUESTING)
-        self._task = self._room.spawn(self._publish(), f"sanderling-publish-{self.stream_id}")
+        self._task = self._room.session.spawn(self._publish(), f"sanderling-publish-{self.stream_id}")
 
     def notice(self, notice: messages.PublisherStateNotice) -> None:
         """The server reports the state of this stream."""
@@ -113,7 +113,11 @@ class Publisher:
             self._transport.close()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        return self._room.send_stop_publish(self.stream_id) if self._registered else None
+        return self._room.session.stop_publish(self.stream_id) if self._registered else None
+
+    def undo(self) -> None:
+        """Stop without waiting for the server."""
+        self.end(None)
 
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""
@@ -135,7 +139,9 @@ class Publisher:
             )
             offer = await self._transport.offer()
             self._registered = True
-            reply = await self._room.request_publish(self, offer, self._config.extra_info)
+            reply = await self._room.session.publish(
+                self.stream_id, offer, channel=int(self.channel), extra_info=self._config.extra_info
+            )
             await self._transport.accept(reply.answer)
             self._start_sources()
         except SanderlingError as error:
@@ -179,7 +185,7 @@ class Publisher:
                 self._transport.video.muted = self._muted_video
 
     def _source_failed(self, error: SanderlingError) -> None:
-        self._room.call_soon(lambda: self.end(error))
+        self._room.session.call_soon(lambda: self.end(error))
 
     def _transport_state(self, state: str, error: SanderlingError | None) -> None:
         if state == "failed":
@@ -192,13 +198,13 @@ class Publisher:
         self.state = state
         self._room.emit(PublisherStateUpdate(self.stream_id, state, code))
 
-    async def _release(self) -> None:
+    async def release(self) -> None:
+        """Wait until the threads of the sources are gone."""
         runs, self._runs = self._runs, []
         for run in runs:
             run.stop()
             await run.wait()
-
-    release = _release
+        self._room.released(self)
 
 
 class Publishing(Action[Publisher]):

@@ -258,6 +258,10 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
             frame = next(container.decode(video=0))
             # I420 has no odd sides.
             width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
-            return frame.reformat(width=width, height=height, format="yuv420p").to_ndarray()
+            return (
+                frame.reformat(width=width, height=height, format="yuv420p")
+                .to_ndarray()
+                .astype(np.uint8, copy=False)
+            )
     except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
         raise DeviceError(ErrorCode.FILE_FORMAT_ERROR, f"{path} is not a picture: {error}") from None

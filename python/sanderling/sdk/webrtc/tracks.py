@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import webrtc
-import wrtc
+import wrtc  # type: ignore[import-not-found]  # its stub lies beside the binary, where mypy does not look
 from numpy.typing import NDArray
 
 from sanderling.errors import ErrorCode, SanderlingError
@@ -108,7 +108,7 @@ class VideoInput:
 
     def write(self, frame: VideoFrame) -> bool:
         """Hand one picture to the encoder; False when closed, muted, or not newer than the one before."""
-        if self._closed or self.muted:
+        if self.muted:
             return False
         buffer = _native_buffer(frame)
         timestamp_us = frame.captured_ns // 1000
