@@ -55,6 +55,7 @@ class Child:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # a file in the working folder must not stand in for a module
                 "-m",
                 module,
                 *arguments,
