@@ -29,7 +29,7 @@ READ_BY_HAND = {
 WORDS = {
     "Apache 2.0": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0", "BSD": "BSD-3-Clause", "BSD License": "BSD-3-Clause",
-    "BSD 3-Clause License": "BSD-3-Clause", "MIT License": "MIT", "3-Clause BSD License": "BSD-3-Clause",
+    "BSD 3-Clause License": "BSD-3-Clause", "ISC License (ISCL)": "ISC", "MIT License": "MIT", "3-Clause BSD License": "BSD-3-Clause",
 }  # fmt: skip
 
 
