@@ -29,7 +29,8 @@ READ_BY_HAND = {
 WORDS = {
     "Apache 2.0": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0", "BSD": "BSD-3-Clause", "BSD License": "BSD-3-Clause",
-    "BSD 3-Clause License": "BSD-3-Clause", "ISC License (ISCL)": "ISC", "MIT License": "MIT", "3-Clause BSD License": "BSD-3-Clause",
+    "BSD 3-Clause License": "BSD-3-Clause", "ISC License (ISCL)": "ISC", "MIT License": "MIT",
+    "3-Clause BSD License": "BSD-3-Clause",
 }  # fmt: skip
 
 
@@ -40,7 +41,8 @@ def terms(expression: str) -> list[list[str]]:
 
 
 def is_permissive(expression: str) -> bool:
-    return any(all(WORDS.get(term, term) in PERMISSIVE for term in option) for option in terms(expression))
+    options = terms(WORDS.get(expression, expression))
+    return any(all(WORDS.get(term, term) in PERMISSIVE for term in option) for option in options)
 
 
 def python_licence(name: str) -> str:
