@@ -59,7 +59,8 @@ class Player:
         self._first_frame.add_done_callback(_retrieve)
         self._error: SanderlingError | None = None
         self._gaps = GapMeter()
-        self._before: tuple[Counters, Counters] = ({}, {})
+        self._read: tuple[Counters, Counters] = ({}, {})
+        self._sampled: tuple[Counters, Counters] = ({}, {})
         self.stream_id = stream_id
         self.state = PlayerState.NO_PLAY
         self.stats = PlayQuality()
@@ -104,13 +105,7 @@ class Player:
 
     async def read_stats(self) -> PlayQuality:
         """Figures of the time since the last reading (``stats`` is the newest one)."""
-        bound, viewer = self._bound, self._room.session.viewer
-        if bound is not None and viewer is not None and self.state is not PlayerState.NO_PLAY:
-            video, audio = await viewer.track_counters(bound.video_mid, bound.audio_mid)
-            video["frames_delivered"] = float(self._gaps.frames)
-            video.setdefault("time_ms", time.monotonic_ns() / 1e6)
-            self.stats = play_quality(video, audio, *self._before, self._gaps)
-            self._before = (video, audio)
+        self.stats, self._read = await self._quality(self._read)
         return self.stats
 
     # ------------------------------------------------------------------------------------------ for the room
@@ -182,7 +177,8 @@ class Player:
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""
         if self.state is PlayerState.PLAYING:
-            quality = await self.read_stats()
+            quality, self._sampled = await self._quality(self._sampled)
+            self.stats = quality
             self._room.emit_newest(
                 f"player-quality/{self.stream_id}", PlayerQualityUpdate(self.stream_id, quality)
             )
@@ -224,6 +220,17 @@ class Player:
             self._video_feed = VideoFeed(track, self._picture)
             self._video_feed.start()
         self._feed_audio()
+
+    async def _quality(
+        self, before: tuple[Counters, Counters]
+    ) -> tuple[PlayQuality, tuple[Counters, Counters]]:
+        bound, viewer = self._bound, self._room.session.viewer
+        if bound is None or viewer is None or self.state is PlayerState.NO_PLAY:
+            return self.stats, before
+        video, audio = await viewer.track_counters(bound.video_mid, bound.audio_mid)
+        video["frames_delivered"] = float(self._gaps.frames)
+        video.setdefault("time_ms", time.monotonic_ns() / 1e6)
+        return play_quality(video, audio, *before, self._gaps), (video, audio)
 
     def _feed_audio(self) -> None:
         """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""

@@ -37,7 +37,8 @@ class Publisher:
         self._transport: PublisherTransport | None = None
         self._runs: list[SourceRun] = []
         self._task: asyncio.Task[None] | None = None
-        self._before: tuple[Counters, Counters] = ({}, {})
+        self._read: tuple[Counters, Counters] = ({}, {})
+        self._sampled: tuple[Counters, Counters] = ({}, {})
         self._registered = False
         self._muted_audio = False
         self._muted_video = False
@@ -70,10 +71,7 @@ class Publisher:
 
     async def read_stats(self) -> PublishQuality:
         """Figures of the time since the last reading (``stats`` is the newest one)."""
-        if self._transport is not None:
-            video, audio = await self._transport.track_counters()
-            self.stats = publish_quality(video, audio, *self._before)
-            self._before = (video, audio)
+        self.stats, self._read = await self._quality(self._read)
         return self.stats
 
     # ------------------------------------------------------------------------------------------ for the room
@@ -122,7 +120,8 @@ class Publisher:
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""
         if self.state is PublisherState.PUBLISHING:
-            quality = await self.read_stats()
+            quality, self._sampled = await self._quality(self._sampled)
+            self.stats = quality
             self._room.emit_newest(
                 f"publisher-quality/{self.stream_id}", PublisherQualityUpdate(self.stream_id, quality)
             )
@@ -155,6 +154,14 @@ class Publisher:
         except Exception as error:
             log.exception("publishing %s failed", self.stream_id)
             self.end(PublishError(ErrorCode.PUBLISH_FAILED, f"publishing failed: {error}"))
+
+    async def _quality(
+        self, before: tuple[Counters, Counters]
+    ) -> tuple[PublishQuality, tuple[Counters, Counters]]:
+        if self._transport is None or self.state is PublisherState.NO_PUBLISH:
+            return self.stats, before
+        video, audio = await self._transport.track_counters()
+        return publish_quality(video, audio, *before), (video, audio)
 
     async def _prepare(self) -> tuple[bool, bool]:
         video, audio = self._sources.video, self._sources.audio

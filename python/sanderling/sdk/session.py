@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.sdk.config import EngineProfile, PlayerConfig, RoomConfig, User
 from sanderling.sdk.connection import Connection
+from sanderling.sdk.webrtc import runtime
 from sanderling.signaling import messages
 from sanderling.signaling.client import ClientEvent, Ended, Failed, Notice, Noticed, Replied, SignalingClient
 
@@ -202,6 +203,8 @@ class Session:
     async def _login(self, room_id: str, user: User, config: RoomConfig) -> None:
         connecting = self._connection.open()
         try:
+            # Loading the media engine reads 20 MB; not on the loop.
+            await self._loop.run_in_executor(None, runtime.load)
             from sanderling.sdk.webrtc.viewer import ViewerTransport
 
             self.viewer = ViewerTransport(self._profile.video_codecs, self._viewer_state)
@@ -221,7 +224,7 @@ class Session:
                     is_user_status_notify=config.is_user_status_notify,
                 ),
                 viewer_offer=offer,
-                client=messages.ClientInfo(sdk="python", version=_version(), platform=platform.system()),
+                client=messages.ClientInfo(sdk="python", version=_VERSION, platform=platform.system()),
                 now=self._connection.now(),
             )
             self._connection.flush()
@@ -270,11 +273,14 @@ class Session:
             )
 
 
-def _version() -> str:
+def _read_version() -> str:
     try:
         return metadata.version("sanderling")
     except metadata.PackageNotFoundError:
         return ""
+
+
+_VERSION = _read_version()
 
 
 def _retrieve(future: asyncio.Future[R]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -82,6 +83,8 @@ def load(field_trials: dict[str, str] | None = None) -> None:
                 "WebRTC was started by other code of this process before Sanderling could set it up",
                 hint="make the Sanderling engine first",
             ) from None
+        for name in ("publisher", "viewer"):
+            importlib.import_module(f"sanderling.sdk.webrtc.{name}")
         _loaded_in = os.getpid()
         _trials = wanted
 

@@ -1,0 +1,102 @@
+"""An event handler that writes down what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from sanderling import (
+    EventHandler,
+    PlayerState,
+    PlayQuality,
+    PublisherState,
+    PublishQuality,
+    RoomStateReason,
+    Stream,
+    UpdateType,
+    User,
+    VideoFrame,
+)
+
+Call = tuple[object, ...]
+
+
+class Recorder(EventHandler):
+    """Calls in order, as tuples that begin with a short name."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.qualities: list[PlayQuality | PublishQuality] = []
+        self.frames: list[VideoFrame] = []
+        self._changed = asyncio.Event()
+
+    def on_room_state_changed(
+        self, room_id: str, reason: RoomStateReason, error_code: int, extended_data: Mapping[str, object]
+    ) -> None:
+        self._add("room", room_id, reason, error_code)
+
+    def on_room_user_update(self, room_id: str, update_type: UpdateType, users: Sequence[User]) -> None:
+        self._add("users", room_id, update_type, tuple(user.user_id for user in users))
+
+    def on_room_stream_update(
+        self,
+        room_id: str,
+        update_type: UpdateType,
+        streams: Sequence[Stream],
+        extended_data: Mapping[str, object],
+    ) -> None:
+        reasons = tuple(stream.delete_reason for stream in streams)
+        self._add("streams", room_id, update_type, tuple(stream.stream_id for stream in streams), reasons)
+
+    def on_publisher_state_update(
+        self, stream_id: str, state: PublisherState, error_code: int, extended_data: Mapping[str, object]
+    ) -> None:
+        self._add("publisher", stream_id, state, error_code)
+
+    def on_player_state_update(
+        self, stream_id: str, state: PlayerState, error_code: int, extended_data: Mapping[str, object]
+    ) -> None:
+        self._add("player", stream_id, state, error_code)
+
+    def on_player_recv_video_first_frame(self, stream_id: str) -> None:
+        self._add("first frame", stream_id)
+
+    def on_player_render_video_first_frame(self, stream_id: str) -> None:
+        self._add("first render", stream_id)
+
+    def on_remote_video_frame(self, stream_id: str, frame: VideoFrame) -> None:
+        self.frames.append(frame)
+        self._changed.set()
+
+    def on_player_quality_update(self, stream_id: str, quality: PlayQuality) -> None:
+        self.qualities.append(quality)
+        self._changed.set()
+
+    def on_publisher_quality_update(self, stream_id: str, quality: PublishQuality) -> None:
+        self.qualities.append(quality)
+        self._changed.set()
+
+    def on_debug_error(self, error_code: int, function: str, info: str) -> None:
+        self._add("error", error_code, function)
+
+    def of(self, kind: str) -> list[Call]:
+        """Calls of one kind, without its name."""
+        return [call[1:] for call in self.calls if call[0] == kind]
+
+    async def until(self, done: Callable[[], bool], seconds: float = 15.0) -> None:
+        """Wait until ``done()``; fails with what was recorded."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not done():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s; recorded: {self.calls}") from None
+
+    async def until_call(self, *call: object, seconds: float = 15.0) -> None:
+        """Wait for a call."""
+        await self.until(lambda: call in self.calls, seconds)
+
+    def _add(self, *call: object) -> None:
+        self.calls.append(call)
+        self._changed.set()
