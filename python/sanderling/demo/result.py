@@ -111,5 +111,16 @@ def make_result(
     )
 
 
+def summary(result: Result) -> str:
+    """Return the whole run in one line, for people."""
+    latency, frames, freezes, audio = result.latency_ms, result.frames, result.freezes, result.audio
+    return (
+        f"{result.resource_mode}: first picture after {result.first_frame_ms:.0f} ms, glass to glass "
+        f"p50 {latency.p50} p95 {latency.p95} p99 {latency.p99} ms, {frames.received} of {frames.sent} frames, "
+        f"{result.video.fps} fps, {freezes.count} freezes ({freezes.total_ms:.0f} ms), "
+        f"{audio.received_ms / 1000:.1f} s of sound, {audio.concealed_ratio:.2%} concealed"
+    )
+
+
 def _ms(value: float) -> float:
     return round(value, _MS_DIGITS)

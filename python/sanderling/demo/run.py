@@ -22,7 +22,7 @@ from sanderling.demo.collector import Collector, Incomplete, failure_text
 from sanderling.demo.node import Node
 from sanderling.demo.output import REFRESHES_PER_SECOND, Output, open_output
 from sanderling.demo.participant import HOST, VIEWER, Invitation
-from sanderling.demo.result import Result
+from sanderling.demo.result import Result, summary
 from sanderling.demo.waiting import first_of
 from sanderling.errors import SanderlingError
 
@@ -35,6 +35,7 @@ EXIT_INTERRUPTED = 130
 PICTURE_SECONDS = 20.0
 """How long the first picture may take, from the start of the host on, before the demo says what is missing."""
 
+STATE_PREFIX = "sanderling-demo-"
 _QUOTED_LINES = 3
 
 
@@ -60,18 +61,28 @@ class Failure(Exception):
 
 def run(options: Options) -> int:
     """Run the demo; returns the exit code."""
-    with open_output(panel=not options.json) as output:
+    with (
+        open_output(panel=not options.json) as output,
+        tempfile.TemporaryDirectory(prefix=STATE_PREFIX) as state,
+    ):
+        demo = _Demo(options, output)
         try:
-            result, code = asyncio.run(_Demo(options, output).run())
+            clip_path()
+            _prepare_folder(options.save)
+            asyncio.run(demo.run(Path(state)))
+            result = demo.finish()
         except (Failure, ChildFailed, SanderlingError) as error:
             output.line(f"error: {error}")
             return EXIT_FAILED
-        if result is None:
-            output.line("stopped before the first picture")
-    if result is not None and options.json:
+    if result is None:
+        output.line("stopped before the first picture")
+        return EXIT_INTERRUPTED
+    output.line(summary(result))
+    if options.json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
         sys.stdout.flush()
-    return code
+    # Without --seconds an interruption is how the demo ends.
+    return EXIT_INTERRUPTED if demo.interrupted and options.seconds is not None else EXIT_OK
 
 
 class _States(TypedDict):
@@ -92,30 +103,52 @@ class _Demo:
         self._ended: dict[str, asyncio.Task[int]] = {}
         self._last_words: dict[str, list[str]] = {}
         self._unclean: list[str] = []
+        self._states = self._present_states()
 
-    async def run(self) -> tuple[Result | None, int]:
-        """Start everything, watch, stop everything; the result (None = no picture yet) and the exit code."""
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return self._stop.is_set()
+
+    async def run(self, state: Path) -> None:
+        """Start everything, watch, stop everything. ``state``: an empty folder for the server."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        clip_path()
-        _prepare_folder(self._options.save)
         ticking = asyncio.create_task(self._tick(), name="demo-tick")
         try:
-            with tempfile.TemporaryDirectory(prefix="sanderling-demo-") as folder:
-                async with Node.start(
-                    Path(folder),
-                    port=self._options.port,
-                    media_ports=self._options.media_ports,
-                    on_progress=self._output.line,
-                    on_error_line=partial(self._on_error_line, "server"),
-                ) as node:
-                    return await self._with_node(node)
+            async with Node.start(
+                state,
+                port=self._options.port,
+                media_ports=self._options.media_ports,
+                on_progress=self._output.line,
+                on_error_line=partial(self._on_error_line, "server"),
+            ) as node:
+                await self._with_node(node)
         finally:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
 
-    async def _with_node(self, node: Node) -> tuple[Result | None, int]:
+    def finish(self) -> Result | None:
+        """The result, saved if that was asked for; None when the run was stopped before the first picture."""
+        self._raise_if_ended()
+        if self._unclean:
+            raise Failure("; ".join(self._unclean))
+        try:
+            result = msgspec.structs.replace(self._collector.result(), **self._states)
+        except Incomplete as error:
+            if self.interrupted:
+                return None
+            raise Failure(str(error)) from None
+        if self._options.save is not None and self._collector.until_ns is not None:
+            save.write_rows(self._options.save / save.FRAMES, self._collector.rows())
+            save.write_session(self._options.save, save.SavedSession(self._collector.until_ns, result))
+            self._output.line(f"saved in {self._options.save}")
+        return result
+
+    async def _with_node(self, node: Node) -> None:
+        if self.interrupted:
+            return
         self._output.line(f"server ready: {node.url}, media on {node.media}")
         project = await node.create_project()
         self._output.line(f"project {project.app_id} made, L3 on")
@@ -137,13 +170,12 @@ class _Demo:
                     await self._watch()
         finally:
             # Viewer first: it says what it has seen while the stream is still there.
-            states = self._states()
+            self._states = self._present_states()
             for child in reversed(children):
                 self._output.line(f"stopping the {child.name}")
                 await self._end(child)
             self._output.line("stopping the server")
             self._ended.pop("server").cancel()
-        return self._finish(states)
 
     async def _participant(self, role: str, invitation: Invitation) -> Child:
         arguments = []
@@ -195,27 +227,7 @@ class _Demo:
                 words = " / ".join(self._last_words.get(name, [])[-_QUOTED_LINES:]) or "it said nothing"
                 raise Failure(f"the {name} ended by itself with code {task.result()}: {words}")
 
-    def _finish(self, states: _States) -> tuple[Result | None, int]:
-        self._raise_if_ended()
-        if self._unclean:
-            raise Failure("; ".join(self._unclean))
-        interrupted = self._stop.is_set()
-        try:
-            result = self._collector.result()
-        except Incomplete as error:
-            if interrupted:
-                return None, EXIT_INTERRUPTED
-            raise Failure(str(error)) from None
-        result = msgspec.structs.replace(result, **states)
-        if self._options.save is not None and self._collector.until_ns is not None:
-            save.write_rows(self._options.save / save.FRAMES, self._collector.rows())
-            save.write_session(self._options.save, save.SavedSession(self._collector.until_ns, result))
-            self._output.line(f"saved in {self._options.save}")
-        # Without --seconds an interruption is how the demo ends.
-        early = interrupted and self._options.seconds is not None
-        return result, EXIT_INTERRUPTED if early else EXIT_OK
-
-    def _states(self) -> _States:
+    def _present_states(self) -> _States:
         """The states up to the end of watching; those of the orderly stop that follows are only shown."""
         return {
             "room_states": list(self._collector.room_states[VIEWER]),

@@ -12,8 +12,6 @@ import csv
 import wave
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import msgspec
@@ -95,7 +93,6 @@ class PictureSaver:
 
     def __init__(self, folder: Path, *, per_second: int = 2) -> None:
         self._folder = folder
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._interval_ns = _NS_PER_S // per_second
         self._next_ns: int | None = None
 
@@ -112,40 +109,52 @@ class PictureSaver:
 
     def save(self, frame: int, to_rgb: Callable[[], NDArray[np.uint8]]) -> Path:
         """Write picture number ``frame``; ``to_rgb`` returns (height, width, 3) and is called here."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"frame-{frame:06d}.png"
         path.write_bytes(_png(to_rgb()))
         return path
 
 
 class SoundSaver:
-    """Writes blocks of int16 samples into a WAV file."""
+    """Collects blocks of int16 samples for a WAV file. ``put`` is quick; ``flush`` and ``close`` write.
+
+    ``put`` belongs to one thread; ``flush`` may run on another one, but not two at a time.
+    """
 
     def __init__(self, path: Path, *, rate: int, channels: int) -> None:
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - this class is the context manager
-        self._file.setnchannels(channels)
-        self._file.setsampwidth(_SAMPLE_BYTES)
-        self._file.setframerate(rate)
+        self._path = path
+        self._rate = rate
         self._channels = channels
+        self._waiting: list[NDArray[np.int16]] = []
+        self._waiting_samples = 0
+        self._file: wave.Wave_write | None = None
 
-    def write(self, samples: NDArray[np.int16]) -> None:
-        """Append ``samples`` (samples, channels)."""
+    def put(self, samples: NDArray[np.int16]) -> bool:
+        """Take ``samples`` (samples, channels); True when a second of sound waits to be flushed."""
         if samples.dtype != np.int16 or samples.ndim != 2 or samples.shape[1] != self._channels:
             raise ValueError(
                 f"expected int16 (samples, {self._channels}), got {samples.dtype} {samples.shape}"
             )
-        self._file.writeframesraw(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+        self._waiting.append(samples)
+        self._waiting_samples += len(samples)
+        return self._waiting_samples >= self._rate
+
+    def flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting, self._waiting_samples = self._waiting, [], 0
+        if self._file is None:
+            self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 - closed by close()
+            self._file.setnchannels(self._channels)
+            self._file.setsampwidth(_SAMPLE_BYTES)
+            self._file.setframerate(self._rate)
+        for samples in waiting:
+            self._file.writeframesraw(np.ascontiguousarray(samples, dtype="<i2").tobytes())
 
     def close(self) -> None:
-        """Write the final header and close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        """Write what waits and the final header, and close the file. A run without sound gives an empty file."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
 
 
 def sound_duration_ms(path: Path) -> float:

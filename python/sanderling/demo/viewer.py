@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import functools
 import sys
 import time
@@ -57,7 +56,9 @@ class Watching:
         self._numbers = FrameNumbers()
         self._rows: list[tuple[int | None, int | None, int]] = []
         self._pictures = save.PictureSaver(folder / save.PICTURES) if folder else None
-        self._sound_path = folder / save.SOUND if folder else None
+        self._sound = (
+            save.SoundSaver(folder / save.SOUND, rate=AUDIO_RATE, channels=AUDIO_CHANNELS) if folder else None
+        )
         self._saving: set[asyncio.Task[Path]] = set()
         self._samples = 0
         self._size = (0, 0)
@@ -74,18 +75,16 @@ class Watching:
 
     async def sound(self) -> None:
         """Take the sound as PCM."""
-        with contextlib.ExitStack() as stack:
-            saver = None
-            if self._sound_path is not None:
-                saver = stack.enter_context(
-                    save.SoundSaver(self._sound_path, rate=AUDIO_RATE, channels=AUDIO_CHANNELS)
-                )
-            async for block in self._player.audio(
-                rate=AUDIO_RATE, channels=AUDIO_CHANNELS, block_ms=AUDIO_BLOCK_MS
-            ):
+        saver = self._sound
+        blocks = self._player.audio(rate=AUDIO_RATE, channels=AUDIO_CHANNELS, block_ms=AUDIO_BLOCK_MS)
+        try:
+            async for block in blocks:
                 self._samples += len(block.samples)
-                if saver is not None:
-                    saver.write(block.samples)
+                if saver is not None and saver.put(block.samples):
+                    await asyncio.to_thread(saver.flush)
+        finally:
+            if saver is not None:
+                await asyncio.to_thread(saver.close)
 
     async def reporting(self) -> None:
         """Report pictures several times a second and statistics once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import wave
 from pathlib import Path
 
 import av
@@ -29,9 +30,11 @@ def _rows() -> list[FrameRow]:
 def _save(folder: Path) -> Result:
     rows = _rows()
     save.write_rows(folder / save.FRAMES, rows)
-    with save.SoundSaver(folder / save.SOUND, rate=48_000, channels=2) as sound:
-        for _ in range(490):
-            sound.write(np.zeros((480, 2), np.int16))
+    sound = save.SoundSaver(folder / save.SOUND, rate=48_000, channels=2)
+    for _ in range(490):
+        if sound.put(np.zeros((480, 2), np.int16)):
+            sound.flush()
+    sound.close()
     save.PictureSaver(folder / save.PICTURES).save(7, lambda: np.zeros((360, 640, 3), np.uint8))
     result = make_result(
         figures(rows, UNTIL_NS),
@@ -127,10 +130,21 @@ def test_a_png_holds_the_picture(tmp_path: Path) -> None:
 
 def test_sound_is_48_khz_16_bit_and_refuses_other_blocks(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
-    with save.SoundSaver(path, rate=48_000, channels=1) as sound:
-        sound.write(np.arange(480, dtype=np.int16)[:, None])
-        with pytest.raises(ValueError, match="int16"):
-            sound.write(np.zeros((480, 2), np.int16))
-        with pytest.raises(ValueError, match="int16"):
-            sound.write(np.zeros((480, 1), np.float32))  # type: ignore[arg-type]
-    assert save.sound_duration_ms(path) == 10.0
+    sound = save.SoundSaver(path, rate=48_000, channels=1)
+    assert not sound.put(np.arange(480, dtype=np.int16)[:, None])
+    with pytest.raises(ValueError, match="int16"):
+        sound.put(np.zeros((480, 2), np.int16))
+    with pytest.raises(ValueError, match="int16"):
+        sound.put(np.zeros((480, 1), np.float32))  # type: ignore[arg-type]
+    assert sound.put(np.zeros((48_000, 1), np.int16)), "a second is to be flushed"
+    sound.close()
+    assert save.sound_duration_ms(path) == 1010.0
+    with wave.open(str(path), "rb") as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (48_000, 2, 1)
+        assert file.readframes(480) == np.arange(480, dtype="<i2").tobytes()
+
+
+def test_a_run_without_sound_gives_an_empty_file(tmp_path: Path) -> None:
+    sound = save.SoundSaver(tmp_path / "sound.wav", rate=48_000, channels=2)
+    sound.close()
+    assert save.sound_duration_ms(tmp_path / "sound.wav") == 0.0
