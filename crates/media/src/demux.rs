@@ -31,33 +31,40 @@ const STUN_HEADER: usize = 20;
 const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const USERNAME: u16 = 0x0006;
+const USE_CANDIDATE: u16 = 0x0025;
 /// Longest user name of two ICE fragments with a colon (RFC 8445 section 15.4: 256 characters each).
 const USERNAME_LIMIT: usize = 513;
+
+/// Whether a STUN binding request nominates its path (USE-CANDIDATE, RFC 8445 section 7.1.2).
+pub fn stun_nominates(datagram: &[u8]) -> bool {
+    attributes(datagram).is_some_and(|mut attributes| attributes.any(|(kind, _)| kind == USE_CANDIDATE))
+}
 
 /// Fragment of ours in the USERNAME of a STUN binding request, i.e. what stands before the colon
 /// (RFC 8445 section 7.2.2). It says whose message this claims to be; only the integrity check proves it.
 pub fn stun_local_fragment(datagram: &[u8]) -> Option<&str> {
-    let (header, mut attributes) = datagram.split_at_checked(STUN_HEADER)?;
-    if header[..2] != BINDING_REQUEST || header[4..8] != STUN_COOKIE {
+    let (_, value) = attributes(datagram)?.find(|(kind, _)| *kind == USERNAME)?;
+    if value.len() > USERNAME_LIMIT {
         return None;
     }
+    let (local, _) = std::str::from_utf8(value).ok()?.split_once(':')?;
+    (!local.is_empty()).then_some(local)
+}
+
+/// Attributes of a binding request; ends at the first that is cut short.
+fn attributes(datagram: &[u8]) -> Option<impl Iterator<Item = (u16, &[u8])>> {
+    let (header, mut rest) = datagram.split_at_checked(STUN_HEADER)?;
     let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    if length != attributes.len() {
+    if header[..2] != BINDING_REQUEST || header[4..8] != STUN_COOKIE || length != rest.len() {
         return None;
     }
-    while let [t0, t1, l0, l1, rest @ ..] = attributes {
+    Some(std::iter::from_fn(move || {
+        let [t0, t1, l0, l1, after @ ..] = rest else { return None };
         let size = usize::from(u16::from_be_bytes([*l0, *l1]));
-        let value = rest.get(..size)?;
-        if u16::from_be_bytes([*t0, *t1]) == USERNAME {
-            if size > USERNAME_LIMIT {
-                return None;
-            }
-            let (local, _) = std::str::from_utf8(value).ok()?.split_once(':')?;
-            return (!local.is_empty()).then_some(local);
-        }
-        attributes = rest.get(size.next_multiple_of(4)..)?;
-    }
-    None
+        let value = after.get(..size)?;
+        rest = after.get(size.next_multiple_of(4)..).unwrap_or_default();
+        Some((u16::from_be_bytes([*t0, *t1]), value))
+    }))
 }
 
 #[cfg(test)]
@@ -106,6 +113,14 @@ mod tests {
     fn the_local_fragment_is_what_stands_before_the_colon() {
         let request = binding_request(&[0x80, 0x22, 0, 1, 9, 0, 0, 0, 0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x', b'y', b'z', 0, 0, 0]);
         assert_eq!(stun_local_fragment(&request), Some("abcd"));
+    }
+
+    #[test]
+    fn nomination_is_an_attribute_without_a_value() {
+        let plain = binding_request(&[0, 6, 0, 3, b'a', b':', b'b', 0]);
+        assert!(!stun_nominates(&plain));
+        let nominating = binding_request(&[0, 6, 0, 3, b'a', b':', b'b', 0, 0, 0x25, 0, 0]);
+        assert!(stun_nominates(&nominating));
     }
 
     #[test]

@@ -1,10 +1,23 @@
-//! One peer's WebRTC transport.
+//! One peer's WebRTC transport: offers and answers, ICE-lite, DTLS-SRTP, RTCP. The only crate that names str0m.
 
+mod capture_clock;
 mod certificate;
+mod config;
+mod peer;
+mod publisher;
+mod random;
 pub mod sdp;
 mod session;
 mod track;
+mod viewer;
 
 pub use certificate::Certificate;
-pub use session::*;
+pub use config::{Config, WallClock};
+pub use publisher::Str0mPublisher;
+pub use random::Random;
+pub use sdp::Rejected;
+pub use session::{
+    Accepted, Batch, Event, Header, IceCredentials, MAX_DATAGRAM, Output, Session, Statistics, WakeReason, WriteError,
+};
 pub use track::{Profile, TrackInfo};
+pub use viewer::Str0mViewer;

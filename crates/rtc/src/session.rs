@@ -1,9 +1,8 @@
 //! The one face of a peer's transport, whichever engine is behind it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use sanderling_media::{Kind, Packet, Path, Vp8Picture};
+use sanderling_media::{Kind, Packet, Path, PlayoutDelay, Vp8Picture};
 
 use crate::sdp::Rejected;
 use crate::track::TrackInfo;
@@ -28,7 +27,11 @@ pub trait Session {
     fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Output;
 
     /// Answer a later offer of the same session: more media sections, an ICE restart.
-    fn renegotiate(&mut self, now: Instant, offer: &str, ice: Option<IceCredentials>) -> Result<String, Rejected>;
+    fn renegotiate(&mut self, now: Instant, offer: &str) -> Result<String, Rejected>;
+
+    /// ICE user fragment of ours, by which requests from unknown addresses find the session. A renegotiation may
+    /// change it.
+    fn fragment(&self) -> &str;
 
     /// Tracks that come in, in the order of the offer.
     fn tracks(&self) -> &[TrackInfo];
@@ -59,7 +62,7 @@ pub trait Session {
     ) -> Result<(), WriteError>;
 
     /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
-    fn request_key_frame(&mut self, track: usize, layer: u8) -> bool;
+    fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool;
 
     /// Counters since the session began.
     fn statistics(&self) -> Statistics;
@@ -98,6 +101,8 @@ pub struct Header {
     pub timestamp: u32,
     /// New VP8 picture numbers; `None` leaves those of the payload.
     pub vp8: Option<Vp8Picture>,
+    /// Limits for the receiver's render delay, which the server sets; `None` leaves the receiver's as they are.
+    pub playout_delay: Option<PlayoutDelay>,
 }
 
 /// Why a packet was not sent.
@@ -203,6 +208,3 @@ pub struct Statistics {
     /// Round-trip time, milliseconds, when one was measured.
     pub rtt_ms: Option<f64>,
 }
-
-/// Shared handle to a path list's owner; see [`crate::Config`].
-pub type SharedCandidates = Arc<[(sanderling_media::Protocol, std::net::SocketAddr)]>;

@@ -40,14 +40,20 @@ pub struct TrackInfo {
     pub layers: u8,
 }
 
+impl TrackInfo {
+    /// Codec with its profile, for people: "H264 (constrained baseline)".
+    pub fn codec_text(&self) -> String {
+        match self.profile {
+            Profile::H264(profile) => format!("{} ({profile})", self.codec),
+            Profile::Number(number) if number > 0 => format!("{} (profile {number})", self.codec),
+            Profile::Number(_) | Profile::None => self.codec.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for TrackInfo {
     /// "video H264 (constrained baseline)"
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.codec)?;
-        match self.profile {
-            Profile::H264(profile) => write!(f, " ({profile})"),
-            Profile::Number(number) if number > 0 => write!(f, " (profile {number})"),
-            Profile::Number(_) | Profile::None => Ok(()),
-        }
+        write!(f, "{} {}", self.kind, self.codec_text())
     }
 }

@@ -1,0 +1,458 @@
+//! From an offer to what both sides do (RFC 3264, RFC 8829 section 5.3).
+
+use sanderling_media::{Codec, H264Profile, Kind};
+
+use super::Rejected;
+use super::offer::{Direction, Offer, OfferedCodec, Section as OfferedSection, Transport};
+use crate::session::IceCredentials;
+use crate::track::Profile;
+
+/// What the peer is to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It sends a stream.
+    Publisher,
+    /// It receives streams.
+    Viewer,
+}
+
+/// Header extensions that the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderExtension {
+    /// RFC 8843 section 15.
+    Mid,
+    /// RFC 8852.
+    RtpStreamId,
+    /// RFC 8852.
+    RepairedRtpStreamId,
+    /// draft-holmer-rmcat-transport-wide-cc-extensions-01.
+    TransportWideCc,
+    /// WebRTC abs-send-time.
+    AbsSendTime,
+    /// RFC 6464.
+    AudioLevel,
+    /// 3GPP TS 26.114.
+    VideoOrientation,
+    /// WebRTC playout-delay.
+    PlayoutDelay,
+    /// WebRTC abs-capture-time.
+    AbsCaptureTime,
+    /// WebRTC video-content-type.
+    VideoContentType,
+}
+
+impl HeaderExtension {
+    const ALL: [Self; 10] = [
+        Self::Mid,
+        Self::RtpStreamId,
+        Self::RepairedRtpStreamId,
+        Self::TransportWideCc,
+        Self::AbsSendTime,
+        Self::AudioLevel,
+        Self::VideoOrientation,
+        Self::PlayoutDelay,
+        Self::AbsCaptureTime,
+        Self::VideoContentType,
+    ];
+
+    /// URI in `a=extmap`.
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
+            Self::RtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+            Self::RepairedRtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+            Self::TransportWideCc => "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+            Self::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+            Self::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+            Self::VideoOrientation => "urn:3gpp:video-orientation",
+            Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+            Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+            Self::VideoContentType => "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+        }
+    }
+
+    fn from_uri(uri: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|extension| extension.uri() == uri)
+    }
+
+    /// Whether the server wants it from a peer of this role.
+    fn fits(self, role: Role) -> bool {
+        match self {
+            Self::RtpStreamId | Self::RepairedRtpStreamId => role == Role::Publisher,
+            _ => true,
+        }
+    }
+}
+
+/// A codec that both sides use in a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreedCodec {
+    /// The codec.
+    pub codec: Codec,
+    /// Its profile.
+    pub profile: Profile,
+    /// Payload type, the offerer's.
+    pub payload_type: u8,
+    /// Payload type of its RTX.
+    pub repair_payload_type: Option<u8>,
+    /// Value of `a=fmtp`, as offered.
+    pub parameters: String,
+    /// Encoding with clock rate and channels, as in `a=rtpmap`.
+    pub encoding: String,
+    /// Agreed `a=rtcp-fb` values.
+    pub feedback: Vec<&'static str>,
+}
+
+/// What became of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SectionState {
+    /// Media flows from the publisher, or to the viewer.
+    Active,
+    /// Accepted, but nothing flows.
+    Inactive,
+    /// Answered with port 0.
+    Rejected,
+}
+
+/// One section of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Mid.
+    pub mid: String,
+    /// Audio or video; `None` for other media, which is always rejected.
+    pub kind: Option<Kind>,
+    /// What became of it.
+    pub state: SectionState,
+    /// Media word, protocol and formats of the offer, which a rejection repeats.
+    pub media_line: (String, String, Vec<String>),
+    /// Codecs in the offerer's order; exactly one for a publisher.
+    pub codecs: Vec<AgreedCodec>,
+    /// Header extensions with the offerer's ids.
+    pub extensions: Vec<(u8, HeaderExtension)>,
+    /// Whether reduced-size RTCP was offered.
+    pub rtcp_reduced: bool,
+    /// Media SSRCs of a publisher, each with that of its RTX.
+    pub ssrcs: Vec<(u32, Option<u32>)>,
+    /// Simulcast rids of a publisher, in order.
+    pub rids: Vec<String>,
+}
+
+/// What an offer and the server agree on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The role it was agreed for.
+    pub role: Role,
+    /// ICE credentials of the peer.
+    pub remote: IceCredentials,
+    /// SHA-256 fingerprint of the peer's certificate.
+    pub fingerprint: [u8; 32],
+    /// Sections in the order of the offer.
+    pub sections: Vec<Section>,
+}
+
+impl Negotiated {
+    /// Agree on an offer. With `before`, it is a later offer of the same session: payload types and extension ids
+    /// stay within what was agreed first, because the media engine fixes them when a session is made.
+    pub fn new(role: Role, offer: &Offer, before: Option<&Self>) -> Result<Self, Rejected> {
+        let transport = offer.transport()?;
+        let remote = IceCredentials {
+            fragment: transport.fragment.ok_or_else(|| Rejected::whole("the offer has no a=ice-ufrag"))?,
+            password: transport.password.ok_or_else(|| Rejected::whole("the offer has no a=ice-pwd"))?,
+        };
+        let fingerprint = transport.fingerprint.ok_or_else(|| match &transport.other_hash {
+            Some(hash) => Rejected::whole(format!("the only fingerprint is {hash}; sha-256 is needed")),
+            None => Rejected::whole("the offer has no a=fingerprint"),
+        })?;
+        if offer.ice_lite {
+            return Err(Rejected::whole("both sides would be ICE-lite"));
+        }
+        match transport.setup.as_deref() {
+            None | Some("actpass" | "active") => {}
+            Some(setup) => {
+                return Err(Rejected::whole(format!("a=setup:{setup}: the server is always the DTLS server")));
+            }
+        }
+        if before.is_some_and(|before| before.fingerprint != fingerprint) {
+            return Err(Rejected::whole("the certificate changed within a session"));
+        }
+
+        let mut negotiated = Self { role, remote, fingerprint, sections: Vec::with_capacity(offer.sections.len()) };
+        for (index, offered) in offer.sections.iter().enumerate() {
+            let earlier = before.and_then(|before| before.sections.get(index));
+            let section = negotiated.section(index, offered, offer, before, earlier)?;
+            negotiated.sections.push(section);
+        }
+        if before.is_some_and(|before| before.sections.len() > offer.sections.len()) {
+            return Err(Rejected::whole("a later offer has fewer sections than the one before (RFC 3264 section 8)"));
+        }
+        negotiated.check(offer)?;
+        Ok(negotiated)
+    }
+
+    fn check(&self, offer: &Offer) -> Result<(), Rejected> {
+        if self.sections.iter().any(|section| section.state != SectionState::Rejected) {
+            return Ok(());
+        }
+        let wanted = match self.role {
+            Role::Publisher => "sends",
+            Role::Viewer => "receives",
+        };
+        let media: Vec<_> = offer.sections.iter().filter(|section| kind_of(section).is_some()).collect();
+        let Some(first) = media.first() else {
+            return Err(Rejected::whole(format!("no section {wanted} audio or video")));
+        };
+        let usable = media.iter().any(|section| self.role.flows(section.direction) && !section.disabled);
+        if !usable {
+            return Err(Rejected::at(first.line, format!("no section {wanted} audio or video")));
+        }
+        let names: Vec<&str> = media.iter().flat_map(|s| &s.codecs).map(|codec| codec.name.as_str()).collect();
+        let offered = if names.is_empty() { "nothing".to_owned() } else { distinct(&names).join(", ") };
+        Err(Rejected {
+            line: first.line,
+            why: format!("no codec in common: offered {offered}; the server takes VP8, VP9, AV1, H264 and opus"),
+            no_codec: true,
+        })
+    }
+
+    fn section(
+        &self,
+        index: usize,
+        offered: &OfferedSection,
+        offer: &Offer,
+        before: Option<&Self>,
+        earlier: Option<&Section>,
+    ) -> Result<Section, Rejected> {
+        let mid = match &offered.mid {
+            Some(mid) => mid.clone(),
+            // Without bundling there is one section, which a mid need not name.
+            None if offer.sections.len() == 1 => "0".to_owned(),
+            None => return Err(Rejected::at(offered.line, "a section has no a=mid")),
+        };
+        if self.sections.iter().any(|section| section.mid == mid) {
+            return Err(Rejected::at(offered.line, format!("the mid {mid} is used twice")));
+        }
+        if let Some(earlier) = earlier {
+            let same = earlier.mid == mid && earlier.kind == kind_of(offered);
+            if earlier.state != SectionState::Rejected && !same {
+                return Err(Rejected::at(offered.line, format!("section {index} was {} and is now {mid}", earlier.mid)));
+            }
+        }
+        let mut section = Section {
+            mid,
+            kind: kind_of(offered),
+            state: SectionState::Rejected,
+            media_line: (offered.media.clone(), offered.protocol.clone(), offered.formats.clone()),
+            codecs: Vec::new(),
+            extensions: Vec::new(),
+            rtcp_reduced: offered.rtcp_reduced,
+            ssrcs: Vec::new(),
+            rids: Vec::new(),
+        };
+        let Some(kind) = section.kind else { return Ok(section) };
+        let continues = earlier.is_some_and(|earlier| earlier.state != SectionState::Rejected);
+        if offered.disabled || !offered.protocol.ends_with("TLS/RTP/SAVPF") {
+            return Ok(section);
+        }
+        let flows = self.role.flows(offered.direction);
+        if !flows && !continues && offered.direction != Direction::Inactive {
+            return Ok(section);
+        }
+        if offer.sections.len() > 1 && !offer.bundle.contains(&section.mid) {
+            return Err(Rejected::at(offered.line, format!("section {} is not in a=group:BUNDLE", section.mid)));
+        }
+        if !offered.rtcp_mux {
+            return Err(Rejected::at(offered.line, "a section has no a=rtcp-mux"));
+        }
+        section.codecs = self.codecs(kind, offered, before);
+        if section.codecs.is_empty() {
+            return Ok(section);
+        }
+        section.extensions = self.extensions(offered, before);
+        if self.role == Role::Publisher {
+            section.rids.clone_from(&offered.send_rids);
+            if section.rids.is_empty() {
+                section.ssrcs = media_ssrcs(offered);
+            }
+        }
+        section.state = if flows { SectionState::Active } else { SectionState::Inactive };
+        Ok(section)
+    }
+
+    fn codecs(&self, kind: Kind, offered: &OfferedSection, before: Option<&Self>) -> Vec<AgreedCodec> {
+        let mut agreed: Vec<AgreedCodec> = Vec::new();
+        for codec in &offered.codecs {
+            let Some((known, profile)) = supported(kind, codec) else { continue };
+            let repair_payload_type = offered.codecs.iter().find_map(|rtx| {
+                let repairs = rtx.name.eq_ignore_ascii_case("rtx")
+                    && rtx.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(codec.payload_type);
+                repairs.then_some(rtx.payload_type)
+            });
+            let candidate = AgreedCodec {
+                codec: known,
+                profile,
+                payload_type: codec.payload_type,
+                repair_payload_type: if kind == Kind::Video { repair_payload_type } else { None },
+                parameters: codec.parameters.clone(),
+                encoding: encoding(known),
+                feedback: feedback(codec),
+            };
+            // Payload types mean one thing in the whole bundle (RFC 8843 section 10.1.1).
+            let here = self.sections.iter().flat_map(|section| &section.codecs);
+            let there = before.into_iter().flat_map(|before| &before.sections).flat_map(|section| &section.codecs);
+            let clash = here.chain(there).any(|other| other.clashes(&candidate));
+            let unknown = before.is_some_and(|before| {
+                !before.sections.iter().flat_map(|section| &section.codecs).any(|other| other.same(&candidate))
+            });
+            if clash || unknown || agreed.iter().any(|other| other.clashes(&candidate)) {
+                continue;
+            }
+            agreed.push(candidate);
+            if self.role == Role::Publisher {
+                // A publisher sends one codec: no receiver has to follow a change in mid-stream.
+                break;
+            }
+        }
+        agreed
+    }
+
+    fn extensions(&self, offered: &OfferedSection, before: Option<&Self>) -> Vec<(u8, HeaderExtension)> {
+        let mut agreed: Vec<(u8, HeaderExtension)> = Vec::new();
+        for (id, uri) in &offered.extensions {
+            let Some(extension) = HeaderExtension::from_uri(uri).filter(|known| known.fits(self.role)) else { continue };
+            // Ids above 14 need the two-byte form (RFC 8285 section 4.3), which not every receiver reads.
+            if !(1..=14).contains(id) {
+                continue;
+            }
+            let here = self.sections.iter().flat_map(|section| &section.extensions).chain(&agreed);
+            let mut there = before.into_iter().flat_map(|before| &before.sections).flat_map(|s| &s.extensions);
+            let clash = here.into_iter().any(|(other, known)| (other == id) != (*known == extension));
+            let unknown = before.is_some() && !there.any(|pair| pair == &(*id, extension));
+            if !clash && !unknown && !agreed.iter().any(|(_, known)| *known == extension) {
+                agreed.push((*id, extension));
+            }
+        }
+        agreed
+    }
+
+    /// Sections of one kind that were accepted, in order.
+    pub fn accepted(&self, kind: Kind) -> impl Iterator<Item = &Section> {
+        self.sections.iter().filter(move |s| s.kind == Some(kind) && s.state != SectionState::Rejected)
+    }
+}
+
+impl Role {
+    fn flows(self, direction: Direction) -> bool {
+        match self {
+            Self::Publisher => matches!(direction, Direction::Send | Direction::SendReceive),
+            Self::Viewer => matches!(direction, Direction::Receive | Direction::SendReceive),
+        }
+    }
+}
+
+impl AgreedCodec {
+    fn payload_types(&self) -> [Option<u8>; 2] {
+        [Some(self.payload_type), self.repair_payload_type]
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.codec == other.codec && self.profile == other.profile && self.payload_types() == other.payload_types()
+    }
+
+    /// Whether a payload type would have two meanings.
+    fn clashes(&self, other: &Self) -> bool {
+        !self.same(other)
+            && self.payload_types().iter().flatten().any(|number| other.payload_types().contains(&Some(*number)))
+    }
+}
+
+impl Offer {
+    /// Transport values: of the first section that has any, filled up from the session level. All sections of a
+    /// bundle share them.
+    fn transport(&self) -> Result<Transport, Rejected> {
+        let of_section = |section: &&OfferedSection| !section.disabled && section.transport.fragment.is_some();
+        let first = self.sections.iter().find(of_section).map(|section| section.transport.clone());
+        let first = first.unwrap_or_default();
+        for section in self.sections.iter().filter(of_section) {
+            if section.transport.fragment != first.fragment {
+                return Err(Rejected::at(section.line, "sections have different ICE credentials: bundle is needed"));
+            }
+        }
+        Ok(Transport {
+            fragment: first.fragment.or_else(|| self.session.fragment.clone()),
+            password: first.password.or_else(|| self.session.password.clone()),
+            fingerprint: first
+                .fingerprint
+                .or(self.session.fingerprint)
+                .or_else(|| self.sections.iter().find_map(|section| section.transport.fingerprint)),
+            other_hash: first.other_hash.or_else(|| self.session.other_hash.clone()),
+            setup: first
+                .setup
+                .or_else(|| self.session.setup.clone())
+                .or_else(|| self.sections.iter().find_map(|section| section.transport.setup.clone())),
+        })
+    }
+}
+
+fn kind_of(section: &OfferedSection) -> Option<Kind> {
+    match section.media.as_str() {
+        "audio" => Some(Kind::Audio),
+        "video" => Some(Kind::Video),
+        _ => None,
+    }
+}
+
+fn supported(kind: Kind, offered: &OfferedCodec) -> Option<(Codec, Profile)> {
+    let codec = Codec::from_sdp_name(&offered.name).filter(|codec| codec.kind() == kind)?;
+    if offered.clock_rate != kind.clock_rate() {
+        return None;
+    }
+    let profile = match codec {
+        Codec::Vp8 | Codec::Opus => Profile::None,
+        Codec::Vp9 => Profile::Number(offered.parameter("profile-id").map_or(Some(0), |value| value.parse().ok())?),
+        Codec::Av1 => Profile::Number(offered.parameter("profile").map_or(Some(0), |value| value.parse().ok())?),
+        Codec::H264 => {
+            // Mode 0 cannot fragment: pictures larger than a datagram would not fit.
+            if offered.parameter("packetization-mode") != Some("1") {
+                return None;
+            }
+            // RFC 6184 section 8.1: without a profile it is baseline, level 1.
+            Profile::H264(H264Profile::from_profile_level_id(offered.parameter("profile-level-id").unwrap_or("42000a"))?)
+        }
+    };
+    Some((codec, profile))
+}
+
+fn encoding(codec: Codec) -> String {
+    match codec {
+        Codec::Opus => "opus/48000/2".to_owned(),
+        _ => format!("{}/90000", codec.name()),
+    }
+}
+
+fn feedback(offered: &OfferedCodec) -> Vec<&'static str> {
+    ["transport-cc", "ccm fir", "nack", "nack pli", "rrtr"]
+        .into_iter()
+        .filter(|value| offered.has_feedback(value))
+        .collect()
+}
+
+/// SSRCs that carry media, each with its RTX; those that only repair are left out.
+fn media_ssrcs(offered: &OfferedSection) -> Vec<(u32, Option<u32>)> {
+    offered
+        .ssrcs
+        .iter()
+        .filter(|ssrc| **ssrc != 0 && !offered.repair.iter().any(|(_, repair)| repair == *ssrc))
+        .map(|ssrc| (*ssrc, offered.repair.iter().find(|(media, _)| media == ssrc).map(|(_, repair)| *repair)))
+        .take(1)
+        .collect()
+}
+
+fn distinct<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if !seen.contains(name) {
+            seen.push(name);
+        }
+    }
+    seen
+}

@@ -1,0 +1,235 @@
+//! The worker: one input, then its outputs, then the next input.
+
+mod commands;
+mod forwarding;
+mod lifetime;
+mod peers;
+mod snapshot;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use sanderling_rtc::{Certificate, Config, Output as SessionOutput, Random, Session, WallClock};
+use sanderling_rtc::{Str0mPublisher, Str0mViewer};
+
+use crate::demux::Demux;
+use crate::outbox::Outbox;
+use crate::publish::{Publisher, Stream};
+use crate::schedule::{Schedule, Timer};
+use crate::subscribe::Viewer;
+use crate::{Command, Event, Input, Output, Protocol, SessionId, StreamId, Ticket, WorkerId};
+
+/// Engine of publishers' sessions.
+type Ingest = Str0mPublisher;
+/// Engine of viewers' sessions. The dedicated egress engine takes its place here.
+type Egress = Str0mViewer;
+
+/// What a worker is made with.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Number on this node.
+    pub id: WorkerId,
+    /// Secret randomness from the operating system. The same seed and inputs give the same SSRCs, ICE fragments and
+    /// passwords; another worker needs another seed.
+    pub seed: [u8; 32],
+    /// Host candidates of this worker, best first.
+    pub candidates: Vec<(Protocol, SocketAddr)>,
+    /// Certificate of the process.
+    pub certificate: Certificate,
+    /// A session that was connected and silent for so long ends.
+    pub consent_timeout: Duration,
+    /// Most publishers and viewers together.
+    pub max_sessions: usize,
+    /// Wall clock at the `now` of [`Worker::new`]: sender reports and capture times are on it.
+    pub wall_clock: SystemTime,
+}
+
+/// Publishers, viewers and the fan-out between them, without sockets, clocks and threads.
+///
+/// **Drain contract**: one [`Worker::handle`], then [`Worker::poll`] until it returns [`Output::WakeAt`].
+pub struct Worker {
+    id: WorkerId,
+    consent_timeout: Duration,
+    max_sessions: usize,
+    /// Template of every session's configuration; its randomness is split off for each.
+    config: Config,
+    demux: Demux,
+    schedule: Schedule,
+    publishers: HashMap<SessionId, Publisher<Ingest>>,
+    viewers: HashMap<SessionId, Viewer<Egress>>,
+    streams: HashMap<StreamId, Stream>,
+    /// Sessions that something happened to and that have to be drained.
+    touched: VecDeque<SessionId>,
+    outputs: VecDeque<Output>,
+    outbox: Outbox,
+    counters: Counters,
+}
+
+/// Totals since the worker began.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counters {
+    datagrams: u64,
+    datagrams_dropped: u64,
+    packets_in: u64,
+    packets_out: u64,
+}
+
+impl Worker {
+    /// Make a worker.
+    pub fn new(config: WorkerConfig, now: Instant) -> Self {
+        let random = Random::new(&config.certificate, config.seed);
+        Self {
+            id: config.id,
+            consent_timeout: config.consent_timeout,
+            max_sessions: config.max_sessions,
+            config: Config {
+                certificate: config.certificate,
+                candidates: Arc::from(config.candidates),
+                wall_clock: WallClock::new(now, config.wall_clock),
+                random,
+            },
+            demux: Demux::default(),
+            schedule: Schedule::default(),
+            publishers: HashMap::new(),
+            viewers: HashMap::new(),
+            streams: HashMap::new(),
+            touched: VecDeque::new(),
+            outputs: VecDeque::new(),
+            outbox: Outbox::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Take in one thing. Drain the worker before the next.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Datagram(path, datagram) => self.datagram(now, path, datagram),
+            Input::TcpClosed(path) => self.demux.forget(&path),
+            Input::Command(command) => self.command(now, command),
+            Input::Peer(worker, message) => self.peer(now, worker, message),
+            Input::Timeout => {}
+        }
+        // Whatever came in, time has passed.
+        self.timers(now);
+    }
+
+    /// Take the next thing that the worker wants done. A datagram is written to the start of `buffer`, which holds at
+    /// least [`crate::MIN_BUFFER`] bytes.
+    pub fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Output {
+        loop {
+            if let Some((path, len)) = self.outbox.take(buffer) {
+                return Output::Transmit { path, len };
+            }
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            let Some(&session) = self.touched.front() else { break };
+            if let Some(output) = self.drain_session(now, session, buffer) {
+                return output;
+            }
+        }
+        // With nothing to wait for, an hour is as good as never.
+        Output::WakeAt(self.schedule.next().unwrap_or(now + Duration::from_secs(3600)).max(now))
+    }
+
+    /// One step of draining the session at the front of the list.
+    fn drain_session(&mut self, now: Instant, session: SessionId, buffer: &mut [u8]) -> Option<Output> {
+        let output = if let Some(publisher) = self.publishers.get_mut(&session) {
+            publisher.session.poll(now, buffer)
+        } else if let Some(viewer) = self.viewers.get_mut(&session) {
+            viewer.session.poll(now, buffer)
+        } else {
+            self.touched.pop_front();
+            return None;
+        };
+        match output {
+            SessionOutput::Transmit { path, len } => return Some(Output::Transmit { path, len }),
+            SessionOutput::Event(event) => self.session_event(now, session, event),
+            SessionOutput::WakeAt(at, _) => {
+                self.touched.pop_front();
+                if let Some(life) = self.life(session) {
+                    life.touched = false;
+                    life.wake_at = at;
+                    let next = life.next();
+                    self.schedule.set(Timer::Session(session), Some(next));
+                }
+            }
+        }
+        None
+    }
+
+    fn life(&mut self, session: SessionId) -> Option<&mut crate::session_life::SessionLife> {
+        match self.publishers.get_mut(&session) {
+            Some(publisher) => Some(&mut publisher.life),
+            None => self.viewers.get_mut(&session).map(|viewer| &mut viewer.life),
+        }
+    }
+
+    /// Have a session drained.
+    fn touch(&mut self, session: SessionId) {
+        if let Some(life) = self.life(session)
+            && !std::mem::replace(&mut life.touched, true)
+        {
+            self.touched.push_back(session);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn done(&mut self, ticket: Ticket) {
+        self.event(Event::Done { ticket });
+    }
+
+    fn failed(&mut self, ticket: Ticket, reason: crate::Reason, detail: impl Into<String>) {
+        self.event(Event::Failed { ticket, reason, detail: detail.into() });
+    }
+
+    /// Sessions on this worker.
+    pub fn sessions(&self) -> usize {
+        self.publishers.len() + self.viewers.len()
+    }
+
+    /// Bound slots of all viewers.
+    pub fn bindings(&self) -> usize {
+        self.viewers.values().map(|viewer| viewer.bindings().count()).sum()
+    }
+
+    /// Entries of every table: 0 once the last session is gone.
+    pub fn table_entries(&self) -> usize {
+        self.sessions() + self.streams.len() + self.demux.len() + self.schedule.len() + self.touched.len()
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::OpenPublisher { ticket, session, offer } => self.open_publisher(now, ticket, session, &offer),
+            Command::OpenViewer { ticket, session, offer } => self.open_viewer(now, ticket, session, &offer),
+            Command::Offer { ticket, session, offer } => self.renegotiate(now, ticket, session, &offer),
+            Command::Bind { ticket, session, stream, origin, audio, video } => {
+                let bind = crate::publish::PendingBind { ticket, session, audio, video };
+                self.bind(now, stream, origin, bind);
+            }
+            Command::Unbind { ticket, session, stream } => self.unbind(ticket, session, stream),
+            Command::RequestKeyFrame { stream } => self.request_key_frame(now, stream),
+            Command::Close { ticket, session } => self.close(now, ticket, session),
+            Command::Snapshot { ticket } => {
+                let json = self.snapshot(now);
+                self.event(Event::Snapshot { ticket, json });
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .field("publishers", &self.publishers.len())
+            .field("viewers", &self.viewers.len())
+            .field("streams", &self.streams.len())
+            .finish_non_exhaustive()
+    }
+}
