@@ -14,6 +14,7 @@ __all__ = [
     "Result",
     "VideoResult",
     "make_result",
+    "summary",
 ]
 
 _MS_DIGITS = 1
