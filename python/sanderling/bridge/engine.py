@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import structlog
 
@@ -32,7 +32,18 @@ from sanderling.bridge.events import (
 from sanderling.bridge.pump import Pump
 from sanderling.errors import ErrorCode, ForkedProcessError, MediaUnavailable
 
-__all__ = ["API", "Answer", "Binding", "MediaEngine", "MediaFailed", "NativeEngine", "NativeModule", "SessionHandle"]
+if TYPE_CHECKING:
+    from sanderling._engine import Engine
+
+__all__ = [
+    "API",
+    "Answer",
+    "Binding",
+    "MediaEngine",
+    "MediaFailed",
+    "NativeModule",
+    "SessionHandle",
+]
 
 API = 1
 """Number of the extension's interface this bridge speaks."""
@@ -44,36 +55,24 @@ its end; lower: more turns of the loop spent on a worker that is behind."""
 log = structlog.get_logger("bridge")
 
 
-class NativeEngine(Protocol):
-    """The extension's ``Engine`` (see ``_engine.pyi``), as far as it is used here."""
-
-    @property
-    def workers(self) -> int: ...
-    @property
-    def candidates(self) -> list[list[str]]: ...
-    def wake_fd(self) -> int: ...
-    def take_events(self, limit: int) -> list[tuple[Any, ...]]: ...
-    def open_publisher(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
-    def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
-    def offer(self, ticket: int, worker: int, session: int, offer: str) -> None: ...
-    def bind(
-        self, ticket: int, worker: int, session: int, stream: int, origin: int, audio: bool, video: bool
-    ) -> None: ...
-    def unbind(self, ticket: int, worker: int, session: int, stream: int) -> None: ...
-    def close_session(self, ticket: int, worker: int, session: int) -> None: ...
-    def snapshot(self, ticket: int, worker: int) -> None: ...
-    def counters(self) -> dict[str, int]: ...
-    def close(self) -> None: ...
-
-
 class NativeModule(Protocol):
-    """The extension module, or a stand-in with the same surface."""
+    """The extension module (``_engine.pyi``), or a stand-in with the same surface."""
 
-    API: int
-    PROFILE: str
-    EngineBusy: type[Exception]
-    EngineClosed: type[Exception]
-    Engine: Callable[..., NativeEngine]
+    @property
+    def API(self) -> int:  # noqa: N802 - the extension's name
+        """Number of its interface."""
+
+    @property
+    def EngineBusy(self) -> type[Exception]:  # noqa: N802 - the extension's name
+        """Raised when a command queue is full."""
+
+    @property
+    def EngineClosed(self) -> type[Exception]:  # noqa: N802 - the extension's name
+        """Raised after ``close``."""
+
+    @property
+    def Engine(self) -> Callable[..., Engine]:  # noqa: N802 - the extension's name
+        """Makes an engine."""
 
 
 class MediaFailed(Exception):
@@ -225,13 +224,19 @@ class MediaEngine:
 
     # ---------------------------------------------------------------------------------------- commands
 
-    async def open_publisher(self, offer: str) -> Answer:
-        """Answer a send-only offer; MediaFailed when it cannot be used."""
-        return await self._open(self._engine.open_publisher, offer)
+    def reserve(self) -> SessionHandle:
+        """Choose number and worker of a session to be opened, so that its events find their owner from the start."""
+        handle = SessionHandle(next(self._numbers), self.place())
+        self._sessions[handle.session] = handle.worker
+        return handle
 
-    async def open_viewer(self, offer: str) -> Answer:
-        """Answer a receive-only offer; MediaFailed when it cannot be used."""
-        return await self._open(self._engine.open_viewer, offer)
+    async def open_publisher(self, handle: SessionHandle, offer: str) -> Answer:
+        """Answer a send-only offer; MediaFailed when it cannot be used, the reservation is void then."""
+        return await self._open(self._engine.open_publisher, handle, offer)
+
+    async def open_viewer(self, handle: SessionHandle, offer: str) -> Answer:
+        """Answer a receive-only offer; MediaFailed when it cannot be used, the reservation is void then."""
+        return await self._open(self._engine.open_viewer, handle, offer)
 
     async def offer(self, handle: SessionHandle, offer: str) -> Answer:
         """Answer a later offer of an open session (more slots, ICE restart)."""
@@ -295,9 +300,9 @@ class MediaEngine:
 
     # ---------------------------------------------------------------------------------------- internals
 
-    async def _open(self, command: Callable[[int, int, int, str], None], offer: str) -> Answer:
-        handle = SessionHandle(next(self._numbers), self.place())
-        self._sessions[handle.session] = handle.worker
+    async def _open(
+        self, command: Callable[[int, int, int, str], None], handle: SessionHandle, offer: str
+    ) -> Answer:
         try:
             event = await self._command(command, handle.worker, handle.session, offer)
         except MediaFailed:
@@ -351,7 +356,9 @@ class MediaEngine:
     def _check_usable(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedProcessError(
-                ErrorCode.INTERNAL_ERROR, "the media engine belongs to the parent process", hint="use spawn, not fork"
+                ErrorCode.INTERNAL_ERROR,
+                "the media engine belongs to the parent process",
+                hint="use spawn, not fork",
             )
         if self._closed:
             raise MediaFailed("closed", "the media engine was closed")

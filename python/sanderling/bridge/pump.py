@@ -25,8 +25,11 @@ log = structlog.get_logger("bridge")
 class EventSource(Protocol):
     """The part of the extension's engine that the pump uses."""
 
-    def wake_fd(self) -> int: ...
-    def take_events(self, limit: int) -> list[tuple[Any, ...]]: ...
+    def wake_fd(self) -> int:
+        """Descriptor that is readable while events wait."""
+
+    def take_events(self, limit: int) -> list[tuple[Any, ...]]:
+        """Up to ``limit`` waiting events, oldest first."""
 
 
 class Pump:

@@ -106,7 +106,7 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGINT or SIGTERM; the second SIGINT does not wait for connections."""
         loop = asyncio.get_running_loop()
-        caught: list[int] = []
+        caught: list[signal.Signals] = []
 
         def stop(number: int) -> None:
             if self.should_exit and number == signal.SIGINT:
@@ -122,8 +122,8 @@ class Server(uvicorn.Server):
         try:
             yield
         finally:
-            for number in caught:
-                loop.remove_signal_handler(number)
+            for handled in caught:
+                loop.remove_signal_handler(handled)
 
 
 def make_server(services: Services) -> Server:

@@ -79,7 +79,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return Path(self.state) if self.state else default_state_folder()
 
     def __repr__(self) -> str:
-        return f"ServerConfig(host={self.host!r}, port={self.port}, state={self.state!r}, media_ports={self.media_ports!r})"
+        # Without the admin secret.
+        return f"ServerConfig(host={self.host!r}, port={self.port}, state={self.state!r})"
 
 
 def parse_port_range(text: str) -> tuple[int, int]:

@@ -47,13 +47,13 @@ class Services:
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 await self.storage.check()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the storage is down
             log.warning("storage_down", error=str(error))
             down["storage"] = type(error).__name__
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 await self.engine.snapshot()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the media engine is down
             log.warning("media_down", error=str(error))
             down["media"] = type(error).__name__
         return down

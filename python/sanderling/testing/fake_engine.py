@@ -108,6 +108,7 @@ class Engine:
         self._max_sessions = max_sessions
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
+        os.set_blocking(self._write_fd, False)
         self._events: deque[tuple[Any, ...]] = deque()
         self._held: deque[tuple[Any, ...]] | None = None
         self._hold_kinds: frozenset[str] = frozenset()

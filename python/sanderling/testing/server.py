@@ -140,7 +140,9 @@ async def server(
     ``native`` replaces the media extension (``sanderling.testing.fake_engine``); other parameters as in
     ``ServerConfig``.
     """
-    with tempfile.TemporaryDirectory(prefix="sanderling-") as folder:
+    temporary = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="sanderling-")
+    folder = temporary.name
+    try:
         config = ServerConfig(
             port=0,
             state=folder,
@@ -167,3 +169,5 @@ async def server(
         finally:
             loop.call_soon_threadsafe(stop.set)
             await asyncio.to_thread(thread.join)
+    finally:
+        await asyncio.to_thread(temporary.cleanup)

@@ -47,21 +47,14 @@ def with_storage(state: Path | None, work: Callable[[SqliteStorage], Awaitable[T
 def find_project(state: Path | None, app_id: int | None) -> Project:
     """The project with this AppID; without one, the only project there is."""
     found = with_storage(state, lambda storage: storage.projects())
-    if app_id is not None:
-        for project in found:
-            if project.app_id == app_id:
-                return project
-        fail(
-            f"there is no project with AppID {app_id} (1001004)", hint="`sanderling project list` shows them"
-        )
-    if len(found) == 1:
-        return found[0]
     if not found:
         fail("there is no project yet", hint="make one with `sanderling project create`")
-    fail(
-        f"there are {len(found)} projects",
-        hint="name one with --app-id; `sanderling project list` shows them",
-    )
+    chosen = found if app_id is None else [project for project in found if project.app_id == app_id]
+    if not chosen:
+        fail(f"there is no project with AppID {app_id} (1001004)", hint="`sanderling project list` shows them")
+    if len(chosen) > 1:
+        fail(f"there are {len(found)} projects", hint="name one with --app-id; `sanderling project list` shows them")
+    return chosen[0]
 
 
 def _switch(text: str | None) -> bool | None:

@@ -365,7 +365,7 @@ class RoomManager:
                 {
                     "channel": p.channel,
                     "stream_id": p.stream.stream_id,
-                    "session": p.handle.session if p.handle else None,
+                    "session": p.handle.session,
                     "live": p.live,
                     "tracks": [f"{track.kind} {track.codec}" for track in p.stream.tracks],
                 }

@@ -39,11 +39,11 @@ class MemberState(Enum):
 
 @dataclass(slots=True, eq=False)
 class Publication:
-    """A stream being published: claimed, then negotiated (``handle``), then ``live``."""
+    """A stream being published: claimed, then ``answered``, then ``live``."""
 
     channel: int
     stream: Stream
-    handle: SessionHandle | None = None
+    handle: SessionHandle
     answered: bool = False
     """PublishOk was sent; notices about the stream may follow."""
     connected: bool = False

@@ -43,12 +43,20 @@ class Playing:
 
     async def open_viewer(self, member: Member, offer: str) -> str:
         """Make the viewer transport and return its answer; MediaFailed when the offer cannot be used."""
-        answer = await self._context.engine.open_viewer(offer)
-        if member.left:
-            self._context.engine.close_session(answer.handle)
-            check_present(member)
-        member.viewer = answer.handle
-        self._context.viewers[answer.handle.session] = member
+        context = self._context
+        handle = context.engine.reserve()
+        member.viewer = handle
+        context.viewers[handle.session] = member
+        try:
+            answer = await context.engine.open_viewer(handle, offer)
+        except BaseException:
+            context.viewers.pop(handle.session, None)
+            if member.viewer is handle:
+                member.viewer = None
+            raise
+        check_present(member)
+        if member.viewer is not handle:
+            raise MediaFailed("worker_failed", "the viewer transport ended while it was negotiated")
         return answer.sdp
 
     async def viewer_offer(self, member: Member, message: ViewerOffer) -> None:

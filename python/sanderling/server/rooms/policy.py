@@ -200,7 +200,7 @@ def play_failure(error: MediaFailed, stream_id: str) -> SanderlingError:
         return PlayError(
             ErrorCode.DECODER_UNSUPPORTED,
             f"stream {stream_id!r} cannot be played here: {error.detail}",
-            hint="publish it with a codec both sides have (VP8 plays everywhere), or play with a client that has this one",
+            hint="publish it as VP8, which every client plays, or play it with a client that has its codec",
         )
     if error.reason == "unknown_stream":
         return PlayError(ErrorCode.STREAM_NOT_FOUND, f"stream {stream_id!r} does not exist (any more)")

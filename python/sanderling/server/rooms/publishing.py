@@ -61,22 +61,31 @@ class Publishing:
                 f"stream {stream_id!r} is published in {where} already",
                 hint="a streamID is unique in the AppID; choose another one",
             )
-        publication = Publication(message.channel, stream)
+        handle = context.engine.reserve()
+        publication = Publication(message.channel, stream, handle)
         member.publications[message.channel] = publication
+        context.publishers[handle.session] = (member, publication)
         try:
-            answer = await context.engine.open_publisher(message.offer)
+            answer = await context.engine.open_publisher(handle, message.offer)
         except BaseException as error:
-            member.publications.pop(message.channel, None)
+            self._undo(member, publication)
             await context.registry.release_stream(member.app_id, stream_id, member.session_id)
             if isinstance(error, MediaFailed):
                 raise policy.publish_failure(error) from None
             raise
         if publication.ended:
-            context.engine.close_session(answer.handle)
             check_present(member)
-        publication.handle = answer.handle
-        context.publishers[answer.handle.session] = (member, publication)
+            raise PublishError(
+                ErrorCode.PUBLISH_FAILED,
+                "the publisher transport ended while it was negotiated",
+                hint="try again",
+            )
         await self._answered(member, publication, entry, answer, message.seq)
+
+    def _undo(self, member: Member, publication: Publication) -> None:
+        self._context.publishers.pop(publication.handle.session, None)
+        if member.publications.get(publication.channel) is publication:
+            del member.publications[publication.channel]
 
     async def _answered(
         self, member: Member, publication: Publication, entry: StreamEntry, answer: Answer, seq: int
@@ -154,9 +163,10 @@ class Publishing:
         else:
             reason, code = StreamDeleteReason.CONNECTION_LOST, ErrorCode.PUBLISH_FAILED
             text = f"the publisher transport never came up: {why}"
-        stream_id = publication.stream.stream_id
+        stream_id, answered = publication.stream.stream_id, publication.answered
         await self.end(member, publication, reason)
-        if not member.left:
+        # Before the reply there is nothing to take back: the publish itself fails.
+        if answered and not member.left:
             member.send(PublisherStateNotice(stream_id, PublisherState.NO_PUBLISH, int(code), text))
 
     async def end(self, member: Member, publication: Publication, reason: StreamDeleteReason) -> None:
@@ -178,13 +188,12 @@ class Publishing:
             publication.ended = True
             member.publications.pop(publication.channel, None)
             stream = publication.stream
-            if publication.handle is not None:
-                context.publishers.pop(publication.handle.session, None)
-                context.engine.close_session(publication.handle)
-                context.bus.publish(
-                    stream_subject(member.app_id, stream.stream_id),
-                    encode_event(StreamEnded(publication.handle.session)),
-                )
+            context.publishers.pop(publication.handle.session, None)
+            context.engine.close_session(publication.handle)
+            context.bus.publish(
+                stream_subject(member.app_id, stream.stream_id),
+                encode_event(StreamEnded(publication.handle.session)),
+            )
             if publication.live:
                 gone.append(msgspec.structs.replace(stream, delete_reason=int(reason)))
             log.info(

@@ -60,7 +60,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """Run the application, then make sure that the transport really ends."""
         await super().run_asgi()
-        if self.transport is not None and not self.disconnected:
+        if not self.disconnected:
             self._linger_timer = self.loop.call_later(LINGER_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:

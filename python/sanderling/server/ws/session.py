@@ -186,7 +186,7 @@ class SignallingSession:
             message = decode_client(text)
         except SanderlingError as error:
             return self._junk_received(connection, error, seq=_sequence_of(text))
-        self._observer.message(type(message).__struct_config__.tag)
+        self._observer.message(str(type(message).__struct_config__.tag))
         if wait > 0:
             return self._over_rate(connection, wait, seq=message.seq)
         await self._requests.put(message)
