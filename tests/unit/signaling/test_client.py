@@ -206,7 +206,7 @@ def test_logout_before_the_login_ends_at_once() -> None:
     client.logout(now=0.0)
     events = client.take_events()
     assert events[-1] == Ended(None)
-    assert [event.seq for event in events if isinstance(event, Failed)][0] == publish
+    assert next(event.seq for event in events if isinstance(event, Failed)) == publish
     assert client.take_outgoing() == []
 
 
