@@ -1,7 +1,7 @@
 // Bundles the pages into the Python package, where the server finds them: web/packages/<page> → server/static/<page>,
 // with a first page that links to them.
 
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
@@ -28,5 +28,8 @@ for (const page of PAGES) {
     logLevel: "warning",
   });
   await copyFile(`${here}page.css`, `${folder}page.css`);
+  for (const style of (await readdir(`${here}packages/${page}`)).filter((name) => name.endsWith(".css"))) {
+    await copyFile(`${here}packages/${page}/${style}`, `${folder}${style}`);
+  }
   await copyFile(`${here}packages/${page}/index.html`, `${folder}index.html`);
 }

@@ -1,44 +1,51 @@
-/** The page at /debug/: the version and health of the server that served it, asked again every two seconds. */
+/** The page at /debug/: joins a room like any client, plays every stream at once, publishes, and says what happens. */
 
-import { fetchHealth, type Health } from "@sanderling/web";
+import { checkCapabilities, fetchHealth } from "@sanderling/web";
 
-const INTERVAL_MS = 2000;
+import { Controller } from "./controller.js";
+import { Form } from "./form.js";
+import { Log, element } from "./page.js";
+import { parseLink } from "./parameters.js";
+import { Stage } from "./stage.js";
 
-const status = element("status");
-const checks = element("checks");
+const parameters = parseLink(window.location.href, Date.now().toString(36));
+const form = new Form();
+const log = new Log(element("log", HTMLElement));
+form.fill(parameters.fields);
+explainCapture();
+const stage = new Stage();
+stage.explainEmpty("Not logged in", "Fill in the fields and log in; every stream of the room plays at once.");
+const controller = new Controller(form, stage, log);
+// For the browser's console, and for measurements: all delays of a stream, not only the median on its tile.
+Object.assign(globalThis, { sanderlingDebug: { delays: (streamID: string) => controller.delays(streamID) } });
+void showVersion();
 
-function element(id: string): HTMLElement {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`the page has no element "${id}"`);
-  return found;
+if (parameters.autoplay || parameters.publish !== undefined) {
+  const { publish } = parameters;
+  void controller.logIn().then((inside) => {
+    if (inside && publish !== undefined) void controller.publish(publish);
+  });
 }
 
-function row(name: string, state: string): HTMLTableRowElement {
-  const line = document.createElement("tr");
-  for (const text of [name, state]) {
-    const cell = document.createElement("td");
-    // Text, never markup: what a server says is shown, not interpreted.
-    cell.textContent = text;
-    line.append(cell);
+/** Say why the camera cannot be used, and what to run, before anybody presses the button. */
+function explainCapture(): void {
+  const { captureObstacle, screenSharing } = checkCapabilities();
+  const note = element("capture-note", HTMLElement);
+  note.hidden = captureObstacle === "";
+  if (captureObstacle !== "") {
+    const reason = `${captureObstacle.charAt(0).toUpperCase()}${captureObstacle.slice(1)}.`;
+    element("capture-reason", HTMLElement).textContent = `Camera and screen are off: ${reason}`;
+    element("publish-camera", HTMLButtonElement).dataset["unavailable"] = "true";
   }
-  return line;
+  if (!screenSharing) element("publish-screen", HTMLButtonElement).dataset["unavailable"] = "true";
 }
 
-function show(health: Health): void {
-  const version = health.version === "" ? "" : ` (version ${health.version})`;
-  status.textContent = health.healthy ? `The server is up${version}.` : `The server reports a fault${version}.`;
-  checks.querySelector("tbody")?.replaceChildren(...[...health.checks].map(([name, state]) => row(name, state)));
-  checks.hidden = health.checks.size === 0;
-}
-
-async function ask(): Promise<void> {
+async function showVersion(): Promise<void> {
+  const where = element("version", HTMLElement);
   try {
-    show(await fetchHealth(window.location.origin, (url) => window.fetch(url)));
-  } catch (error) {
-    status.textContent = `The server does not answer: ${error instanceof Error ? error.message : String(error)}`;
-    checks.hidden = true;
+    const { healthy, version } = await fetchHealth(new URL("..", window.location.href).href, (url) => window.fetch(url));
+    where.textContent = healthy ? `Server ${version}` : `Server ${version} reports a fault`;
+  } catch {
+    where.textContent = "The server does not answer";
   }
-  window.setTimeout(() => void ask(), INTERVAL_MS);
 }
-
-void ask();

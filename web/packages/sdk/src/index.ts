@@ -19,4 +19,4 @@ export type { VideoCodec } from "./peer.js";
 export type { CustomResourceConfig, PlayOptions } from "./playing.js";
 export type { PublishOptions } from "./publishing.js";
 export type { PlayQuality, PublishQuality } from "./quality.js";
-export type { Capabilities } from "./requirements.js";
+export { checkCapabilities, type Capabilities } from "./requirements.js";
