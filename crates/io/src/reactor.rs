@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::UdpSocket;
@@ -226,6 +227,7 @@ impl Reactor {
         }
         core.flush_udp();
         core.deliver(&self.mailboxes);
+        core.count();
         self.outbox.push(&mut core.notices);
     }
 
@@ -269,6 +271,7 @@ impl Reactor {
                 detail: format!("the worker failed: {detail}"),
             });
         }
+        core.count();
         self.outbox.push(&mut core.notices);
     }
 }
@@ -408,6 +411,20 @@ impl Core {
         Counters::add(&self.counters().packets_out, sent.packets);
         Counters::add(&self.counters().bytes_out, sent.bytes);
         self.dropped(sent.dropped);
+    }
+
+    /// Publish how much the worker holds. No session or binding comes or goes without an event, and counting bindings
+    /// costs a walk over the viewers, so turns without one are left out.
+    fn count(&self) {
+        if !self.notices.is_empty() {
+            let counters = self.counters();
+            counters
+                .sessions
+                .store(self.worker.sessions() as u64, Relaxed);
+            counters
+                .bindings
+                .store(self.worker.bindings() as u64, Relaxed);
+        }
     }
 
     /// Hand over what the peers are to know.

@@ -37,6 +37,13 @@ def media_threads() -> list[str]:
     return [name for name in names if name.startswith("media-")]
 
 
+def assert_media_threads(*names: str) -> None:
+    """A thread names itself once it runs and leaves /proc a moment after it was joined, so look until it is so."""
+    deadline = time.monotonic() + LIMIT_S
+    while sorted(media_threads()) != list(names):
+        assert time.monotonic() < deadline, media_threads()
+
+
 def readable(fd: int, timeout: float = 0) -> bool:
     return bool(select.select([fd], [], [], timeout)[0])
 
@@ -47,13 +54,13 @@ def readable(fd: int, timeout: float = 0) -> bool:
 @BACKENDS
 def test_nothing_is_left_of_a_closed_engine(portable: bool) -> None:
     gc.collect()
-    before = descriptors()
+    before = descriptors()  # may fall meanwhile: an earlier test's peer closes its own in its own time
     for _ in range(5):
         engine = _engine.Engine(workers=3, portable=portable)
-        assert sorted(media_threads()) == ["media-0", "media-1", "media-2"]
+        assert_media_threads("media-0", "media-1", "media-2")
         engine.close()
-        assert media_threads() == []
-        assert descriptors() == before
+        assert_media_threads()
+        assert descriptors() <= before
         engine.close()
 
 
@@ -62,8 +69,8 @@ def test_an_engine_that_is_forgotten_ends_too() -> None:
     engine = _engine.Engine(listen=["127.0.0.1"])
     del engine
     gc.collect()
-    assert media_threads() == []
-    assert descriptors() == before
+    assert_media_threads()
+    assert descriptors() <= before
 
 
 def test_a_closed_engine_says_so() -> None:
@@ -166,8 +173,8 @@ def test_bad_arguments_are_refused_by_name(
     before = descriptors()
     with pytest.raises(error, match=names):
         _engine.Engine(**arguments)
-    assert descriptors() == before
-    assert media_threads() == []
+    assert descriptors() <= before
+    assert_media_threads()
 
 
 def test_bad_command_arguments_are_refused() -> None:

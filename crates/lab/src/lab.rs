@@ -1,0 +1,400 @@
+//! Workers, clients and the network between them, under one virtual clock.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use sanderling_sfu::{
+    Certificate, Command, Event, Input, PeerMessage, Protocol, SessionId, StreamId, Ticket, WorkerConfig, WorkerId,
+};
+
+use crate::client::{Client, Seen};
+use crate::host::{Host, Produced};
+use crate::media::Source;
+use crate::network::{Direction, Link};
+use crate::random::Random;
+use crate::trace::Trace;
+
+/// A publisher or a viewer of a [`Lab`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeerId(usize);
+
+/// Time between two workers of a node.
+const BETWEEN_WORKERS: Duration = Duration::from_micros(20);
+/// Pairs of slots that a viewer offers.
+const SLOTS: usize = 2;
+/// Silence after which workers give a session up.
+pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Steps of the clock without an advance that mean that something spins.
+const STUCK: u32 = 1_000_000;
+
+struct Peer {
+    client: Client,
+    session: SessionId,
+    worker: usize,
+    up: Direction,
+    down: Direction,
+    /// Neither sends nor receives any more.
+    gone: bool,
+    publisher: bool,
+}
+
+enum Arrival {
+    ToWorker { worker: usize, from: SocketAddr, datagram: Vec<u8> },
+    ToPeer { peer: usize, from: SocketAddr, datagram: Vec<u8> },
+    Between { to: usize, from: WorkerId, message: PeerMessage },
+}
+
+/// The laboratory.
+pub struct Lab {
+    seed: u64,
+    start: Instant,
+    now: Instant,
+    hosts: Vec<Host>,
+    peers: Vec<Peer>,
+    by_address: BTreeMap<SocketAddr, usize>,
+    /// Due time and order of sending, to the key of `arrivals`.
+    queue: BinaryHeap<Reverse<(Instant, u64)>>,
+    arrivals: BTreeMap<u64, Arrival>,
+    sent: u64,
+    tickets: u64,
+    next_worker: usize,
+    trace: Trace,
+    failed: Vec<(Ticket, String)>,
+    snapshots: Vec<String>,
+    answers: BTreeMap<u64, String>,
+}
+
+impl Lab {
+    /// A lab with one worker.
+    pub fn seed(seed: u64) -> Self {
+        Self::with_workers(seed, 1)
+    }
+
+    /// A lab with several workers; peers go to them in turn.
+    #[allow(clippy::disallowed_methods, reason = "an Instant can only be had from the clock; just one is, at the start")]
+    #[expect(clippy::expect_used, reason = "no lab without a certificate")]
+    pub fn with_workers(seed: u64, workers: usize) -> Self {
+        let now = Instant::now();
+        let certificate = Certificate::generate().expect("a certificate");
+        let mut random = Random::named(seed, "workers");
+        let hosts = (0..workers)
+            .map(|index| {
+                let address = SocketAddr::from(([192, 0, 2, 1], 4000 + index as u16));
+                let config = WorkerConfig {
+                    id: WorkerId(index as u16),
+                    seed: random.seed(),
+                    candidates: vec![(Protocol::Udp, address)],
+                    certificate: certificate.clone(),
+                    consent_timeout: CONSENT_TIMEOUT,
+                    max_sessions: 1000,
+                    wall_clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+                };
+                Host::new(address, config, now)
+            })
+            .collect();
+        Lab {
+            seed,
+            start: now,
+            now,
+            hosts,
+            peers: Vec::new(),
+            by_address: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            arrivals: BTreeMap::new(),
+            sent: 0,
+            tickets: 0,
+            next_worker: 0,
+            trace: Trace::default(),
+            failed: Vec::new(),
+            snapshots: Vec::new(),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// A publisher that begins to send as soon as it is connected.
+    pub fn publisher(&mut self, name: &str, source: Source, link: Link) -> PeerId {
+        let address = self.address();
+        let (client, offer) = Client::publisher(name, address, source, self.now);
+        self.open(client, offer, link, true)
+    }
+
+    /// A viewer with two slots.
+    pub fn viewer(&mut self, name: &str, link: Link) -> PeerId {
+        let address = self.address();
+        let (client, offer) = Client::viewer(name, address, SLOTS, self.now);
+        self.open(client, offer, link, false)
+    }
+
+    /// Bind a publisher's stream to a slot of a viewer.
+    pub fn play(&mut self, viewer: PeerId, publisher: PeerId) {
+        let ticket = self.ticket();
+        let (session, worker) = (self.peers[viewer.0].session, self.peers[viewer.0].worker);
+        let (stream, origin) = (self.stream(publisher), WorkerId(self.peers[publisher.0].worker as u16));
+        self.command(worker, Command::Bind { ticket, session, stream, origin, audio: true, video: true });
+    }
+
+    /// Free the slot.
+    pub fn stop(&mut self, viewer: PeerId, publisher: PeerId) {
+        let ticket = self.ticket();
+        let (session, worker) = (self.peers[viewer.0].session, self.peers[viewer.0].worker);
+        let stream = self.stream(publisher);
+        self.command(worker, Command::Unbind { ticket, session, stream });
+    }
+
+    /// The control plane closes a peer's session.
+    pub fn leave(&mut self, peer: PeerId) {
+        let ticket = self.ticket();
+        let (session, worker) = (self.peers[peer.0].session, self.peers[peer.0].worker);
+        self.peers[peer.0].gone = true;
+        self.command(worker, Command::Close { ticket, session });
+    }
+
+    /// A peer is no longer there, without a word.
+    pub fn vanish(&mut self, peer: PeerId) {
+        self.peers[peer.0].gone = true;
+    }
+
+    /// From now on a peer has another link.
+    pub fn relink(&mut self, peer: PeerId, link: Link) {
+        self.peers[peer.0].up.change(link);
+        self.peers[peer.0].down.change(link);
+    }
+
+    /// Let time pass.
+    #[expect(clippy::panic, reason = "a lab whose clock stands still has found a bug")]
+    pub fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        let mut standing = 0;
+        while let Some(at) = self.next_at().filter(|at| *at <= end) {
+            standing = if at > self.now { 0 } else { standing + 1 };
+            if standing > STUCK {
+                panic!("the clock stands still at {:?}", self.elapsed());
+            }
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Let so much time pass that everything left behind has been given up.
+    pub fn settle(&mut self) {
+        self.run(3 * CONSENT_TIMEOUT);
+    }
+
+    /// What a viewer got so far.
+    pub fn seen(&self, viewer: PeerId) -> &Seen {
+        &self.peers[viewer.0].client.seen
+    }
+
+    /// Forget what a viewer got so far.
+    pub fn forget(&mut self, viewer: PeerId) {
+        self.peers[viewer.0].client.seen = Seen::default();
+    }
+
+    /// Key frames that a publisher was asked for.
+    pub fn key_frames_asked(&self, publisher: PeerId) -> u64 {
+        self.peers[publisher.0].client.key_frames_asked
+    }
+
+    /// Video frames that a publisher sent.
+    pub fn frames_sent(&self, publisher: PeerId) -> u64 {
+        self.peers[publisher.0].client.frames_sent
+    }
+
+    /// Whether ICE and DTLS are up on the client's side.
+    pub fn connected(&self, peer: PeerId) -> bool {
+        self.peers[peer.0].client.connected
+    }
+
+    /// Commands that failed, with reason and detail.
+    pub fn failures(&self) -> Vec<&str> {
+        self.failed.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// What happened.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Debug snapshot of a worker, JSON.
+    pub fn snapshot(&mut self, worker: usize) -> String {
+        let ticket = self.ticket();
+        self.command(worker, Command::Snapshot { ticket });
+        self.snapshots.pop().unwrap_or_default()
+    }
+
+    /// Fail unless no worker holds a session or a binding.
+    #[expect(clippy::panic, reason = "an assertion")]
+    pub fn assert_empty(&mut self) {
+        for index in 0..self.hosts.len() {
+            let worker = self.hosts[index].worker();
+            let held = (worker.sessions(), worker.bindings());
+            if held != (0, 0) {
+                let snapshot = self.snapshot(index);
+                panic!("worker {index} still holds {} sessions and {} bindings: {snapshot}", held.0, held.1);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- internals
+
+    fn address(&self) -> SocketAddr {
+        let number = self.peers.len() as u16;
+        let [high, low] = number.to_be_bytes();
+        SocketAddr::from(([10, 0, high, low.wrapping_add(1)], 5000 + number))
+    }
+
+    #[expect(clippy::panic, reason = "an offer that is refused fails the test, with its reason")]
+    fn open(&mut self, client: Client, offer: String, link: Link, publisher: bool) -> PeerId {
+        let index = self.peers.len();
+        let session = SessionId(1 + index as u64);
+        let worker = self.next_worker;
+        self.next_worker = (self.next_worker + 1) % self.hosts.len();
+        let direction = |way: &str| Direction::new(link, Random::named(self.seed, &format!("{} {way}", client.name)));
+        let (up, down) = (direction("up"), direction("down"));
+        self.by_address.insert(client.address, index);
+        self.peers.push(Peer { client, session, worker, up, down, gone: false, publisher });
+        let ticket = self.ticket();
+        let command = match publisher {
+            true => Command::OpenPublisher { ticket, session, offer },
+            false => Command::OpenViewer { ticket, session, offer },
+        };
+        self.command(worker, command);
+        match self.answers.remove(&ticket.0) {
+            Some(answer) => self.peers[index].client.accept(&answer, self.now),
+            None => panic!("the offer was not answered: {:?}", self.failed.last()),
+        }
+        PeerId(index)
+    }
+
+    fn stream(&self, publisher: PeerId) -> StreamId {
+        debug_assert!(self.peers[publisher.0].publisher);
+        StreamId(self.peers[publisher.0].session.0)
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    fn command(&mut self, worker: usize, command: Command) {
+        self.feed(worker, Input::Command(command));
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        let arrival = self.queue.peek().map(|Reverse((at, _))| *at);
+        let workers = self.hosts.iter().map(Host::wake_at);
+        let clients = self.peers.iter().filter(|p| !p.gone).map(|p| p.client.wake_at());
+        arrival.into_iter().chain(workers).chain(clients).min()
+    }
+
+    /// Do one thing that is due.
+    fn step(&mut self) {
+        if self.queue.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
+            if let Some(Reverse((_, key))) = self.queue.pop()
+                && let Some(arrival) = self.arrivals.remove(&key)
+            {
+                self.arrive(arrival);
+            }
+            return;
+        }
+        if let Some(worker) = self.hosts.iter().position(|host| host.wake_at() <= self.now) {
+            self.feed(worker, Input::Timeout);
+            return;
+        }
+        if let Some(peer) = self.peers.iter().position(|p| !p.gone && p.client.wake_at() <= self.now) {
+            let mut out = Vec::new();
+            self.peers[peer].client.wake(self.now, &mut out);
+            self.send_up(peer, out);
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::ToWorker { worker, from, datagram } => {
+                let path = self.hosts[worker].path(from);
+                self.feed(worker, Input::Datagram(path, &datagram));
+            }
+            Arrival::ToPeer { peer, from, datagram } => {
+                if !self.peers[peer].gone {
+                    let mut out = Vec::new();
+                    self.peers[peer].client.receive(self.now, from, &datagram, &mut out);
+                    self.send_up(peer, out);
+                }
+            }
+            Arrival::Between { to, from, message } => self.feed(to, Input::Peer(from, message)),
+        }
+    }
+
+    fn feed(&mut self, worker: usize, input: Input<'_>) {
+        let mut produced = Produced::default();
+        self.hosts[worker].feed(self.now, input, &mut produced);
+        let from = self.hosts[worker].address;
+        for (to, datagram) in produced.datagrams {
+            let Some(peer) = self.by_address.get(&to).copied() else { continue };
+            if let Some(at) = self.peers[peer].down.send(self.now, &datagram) {
+                self.post(at, Arrival::ToPeer { peer, from, datagram });
+            }
+        }
+        for (to, message) in produced.peers {
+            let from = WorkerId(worker as u16);
+            self.post(self.now + BETWEEN_WORKERS, Arrival::Between { to: usize::from(to.0), from, message });
+        }
+        for event in produced.events {
+            self.event(event);
+        }
+    }
+
+    fn send_up(&mut self, peer: usize, datagrams: Vec<(SocketAddr, Vec<u8>)>) {
+        for (to, datagram) in datagrams {
+            let Some(worker) = self.hosts.iter().position(|host| host.address == to) else { continue };
+            if let Some(at) = self.peers[peer].up.send(self.now, &datagram) {
+                let from = self.peers[peer].client.address;
+                self.post(at, Arrival::ToWorker { worker, from, datagram });
+            }
+        }
+    }
+
+    fn post(&mut self, at: Instant, arrival: Arrival) {
+        self.sent += 1;
+        self.queue.push(Reverse((at, self.sent)));
+        self.arrivals.insert(self.sent, arrival);
+    }
+
+    fn event(&mut self, event: Event) {
+        let at = self.elapsed();
+        match event {
+            Event::Answered { ticket, session, sdp, tracks } => {
+                self.trace.note(at, format_args!("answered {} with {} tracks", session.0, tracks.len()));
+                self.answers.insert(ticket.0, sdp);
+            }
+            Event::Bound { session, stream, slot, .. } => {
+                self.trace.note(at, format_args!("bound {} to slot {slot} of {}", stream.0, session.0));
+            }
+            Event::Done { .. } => {}
+            Event::Failed { ticket, reason, detail } => {
+                self.trace.note(at, format_args!("failed {reason:?}"));
+                self.failed.push((ticket, format!("{reason:?}: {detail}")));
+            }
+            Event::Connected { session } => self.trace.note(at, format_args!("connected {}", session.0)),
+            Event::Closed { session, reason } => {
+                self.trace.note(at, format_args!("closed {}: {reason:?}", session.0));
+            }
+            Event::TrackStarted { stream, kind, codec } => {
+                self.trace.note(at, format_args!("track of {} started: {kind} {codec}", stream.0));
+            }
+            Event::Flowing { session, stream, kind, .. } => {
+                self.trace.note(at, format_args!("{kind} of {} flows to {}", stream.0, session.0));
+            }
+            Event::Stats { .. } => {}
+            Event::Snapshot { json, .. } => self.snapshots.push(json),
+        }
+    }
+}
