@@ -1,0 +1,181 @@
+//! A client on str0m's own SDP interface, as far from the server's code as can be.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::Codec;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+pub struct Client {
+    pub rtc: Rtc,
+    pub address: SocketAddr,
+    pending: Option<SdpPendingOffer>,
+    wake: Instant,
+    pub connected: bool,
+    pub closed: bool,
+    pub received: Vec<RtpPacket>,
+    pub key_frame_requests: usize,
+    pub feedback: usize,
+    out: VecDeque<(SocketAddr, Vec<u8>)>,
+    sequence: std::collections::HashMap<Mid, u64>,
+    picture: u16,
+}
+
+impl Client {
+    pub fn new(now: Instant, address: &str, set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig) -> Self {
+        let address: SocketAddr = address.parse().unwrap();
+        let config = set_up(Rtc::builder().set_rtp_mode(true).enable_raw_packets(true));
+        let mut rtc = config.build(now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        Self {
+            rtc,
+            address,
+            pending: None,
+            wake: now,
+            connected: false,
+            closed: false,
+            received: Vec::new(),
+            key_frame_requests: 0,
+            feedback: 0,
+            out: VecDeque::new(),
+            sequence: std::collections::HashMap::new(),
+            picture: 0,
+        }
+    }
+
+    /// An offer with these sections added.
+    pub fn offer(&mut self, sections: &[(MediaKind, Direction)]) -> (String, Vec<Mid>) {
+        let mut api = self.rtc.sdp_api();
+        let mids = sections.iter().map(|(kind, direction)| api.add_media(*kind, *direction, None, None, None)).collect();
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        (offer.to_sdp_string(), mids)
+    }
+
+    pub fn ice_restart(&mut self) -> String {
+        let mut api = self.rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        offer.to_sdp_string()
+    }
+
+    pub fn answer(&mut self, now: Instant, sdp: &str) {
+        let answer = SdpAnswer::from_sdp_string(sdp).unwrap();
+        self.rtc.sdp_api().accept_answer(self.pending.take().unwrap(), answer).unwrap();
+        self.drive(now);
+    }
+
+    pub fn wake(&self) -> Instant {
+        self.wake
+    }
+
+    pub fn drive(&mut self, now: Instant) {
+        self.rtc.handle_input(Input::Timeout(now)).unwrap();
+        self.drain();
+    }
+
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, bytes) else { return };
+        self.rtc.handle_input(Input::Receive(now, receive)).unwrap();
+        self.drain();
+    }
+
+    pub fn take(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.out.pop_front()
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Transmit(transmit) => {
+                    self.out.push_back((transmit.destination, transmit.contents.to_vec()));
+                }
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::Closed) => self.closed = true,
+                Output::Event(Event::RtpPacket(packet)) => self.received.push(packet),
+                Output::Event(Event::KeyframeRequest(_)) => self.key_frame_requests += 1,
+                Output::Event(Event::RawPacket(raw)) => {
+                    if let str0m::rtp::RawPacket::RtcpRx(str0m::rtp::rtcp::Rtcp::Twcc(_)) = *raw {
+                        self.feedback += 1;
+                    }
+                }
+                Output::Event(_) => {}
+                Output::Timeout(at) => {
+                    self.wake = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Send one RTP packet.
+    pub fn send(&mut self, now: Instant, mid: Mid, codec: Codec, timestamp: u32, marker: bool, payload: Vec<u8>) {
+        let pt = self.rtc.media(mid).unwrap().remote_pts().iter().copied().find(|pt| {
+            self.rtc.codec_config().params().iter().any(|params| params.pt() == *pt && params.spec().codec == codec)
+        });
+        let pt = pt.expect("the codec was agreed on");
+        let sequence = self.sequence.entry(mid).or_insert(1000);
+        let number = *sequence;
+        *sequence += 1;
+        let mut direct = self.rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None).expect("a send stream");
+        let extensions = ExtensionValues { audio_level: Some(-30), voice_activity: Some(true), ..Default::default() };
+        stream.write_rtp(
+            RtpWrite::new(pt, number.into(), timestamp, now, payload)
+                .marker(marker)
+                .nackable(codec.is_video())
+                .ext_vals(extensions),
+        );
+        self.drive(now);
+    }
+
+    /// One VP8 frame of three packets.
+    pub fn send_vp8(&mut self, now: Instant, mid: Mid, timestamp: u32, key: bool) {
+        self.picture = (self.picture + 1) & 0x7fff;
+        let [high, low] = (self.picture | 0x8000).to_be_bytes();
+        for part in 0..3_u8 {
+            let mut payload = vec![if part == 0 { 0x90 } else { 0x80 }, 0x80, high, low];
+            payload.push(u8::from(!key));
+            payload.extend_from_slice(&[part; 200]);
+            self.send(now, mid, Codec::Vp8, timestamp, part == 2, payload);
+        }
+    }
+
+    pub fn send_opus(&mut self, now: Instant, mid: Mid, timestamp: u32) {
+        self.send(now, mid, Codec::Opus, timestamp, false, vec![0x78; 80]);
+    }
+
+    /// Ask for a key frame on a section.
+    pub fn request_key_frame(&mut self, now: Instant, mid: Mid) {
+        let mut direct = self.rtc.direct_api();
+        direct.stream_rx_by_mid(mid, None).expect("something came").request_keyframe(KeyframeRequestKind::Pli);
+        self.drive(now);
+    }
+
+    pub fn close(&mut self, now: Instant) {
+        self.rtc.close().unwrap();
+        self.drive(now);
+    }
+
+    /// Packets of a section since the last call.
+    pub fn take_received(&mut self, mid: Mid) -> Vec<RtpPacket> {
+        let ssrcs: Vec<_> = self
+            .received
+            .iter()
+            .map(|packet| packet.header.ssrc)
+            .filter(|ssrc| self.rtc.direct_api().stream_rx(ssrc).is_some_and(|stream| stream.mid() == mid))
+            .collect();
+        let (of_section, rest) =
+            std::mem::take(&mut self.received).into_iter().partition(|packet| ssrcs.contains(&packet.header.ssrc));
+        self.received = rest;
+        of_section
+    }
+}
+
+pub const FRAME: Duration = Duration::from_millis(33);

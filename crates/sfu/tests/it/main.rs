@@ -1,0 +1,11 @@
+//! Real clients against a worker, in memory and in virtual time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod client;
+mod network;
+
+mod bad_input;
+mod lifetime;
+mod publish_play;
+mod renegotiation;
+mod workers;
