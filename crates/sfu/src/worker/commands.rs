@@ -147,6 +147,7 @@ impl Worker {
             }
         };
         stream.viewers.push((bind.session, slot));
+        let connected = viewer.life.connected();
         let mid = |kind| {
             let sent = bound.iter().any(|track| track.kind == kind);
             viewer.session.slot_mid(slot, kind).filter(|_| sent).unwrap_or_default().to_owned()
@@ -162,7 +163,9 @@ impl Worker {
         };
         let has_video = bound.iter().any(|track| track.kind == Kind::Video);
         self.event(event);
-        if has_video {
+        // A key frame that comes before the viewer is connected is of no use to it, and asking for one would hold up
+        // the request that is made once it is.
+        if has_video && connected {
             self.request_key_frame(now, id);
         }
     }
