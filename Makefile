@@ -107,16 +107,39 @@ fuzz: build
 
 # ------------------------------------------------------------------------------------------------ check and test
 
-check: build
-	@$(STEP) 'rustfmt' $(CARGO) fmt --all --check
-	@$(STEP) 'clippy' $(CARGO) clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
-	@$(STEP) 'ruff format' $(RUN) -m ruff format --quiet --check .
-	@$(STEP) 'ruff' $(RUN) -m ruff check --quiet .
-	@$(STEP) 'mypy' $(RUN) -m mypy
-	@$(STEP) 'stubtest' $(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml sanderling._engine
-	@$(STEP) 'generated files' sh -c "$(RUN) build/schema.py --check && $(RUN) build/surface.py --check"
-	@$(STEP) 'tsc' npm --prefix web run --silent types
-	@$(STEP) 'eslint' npm --prefix web run --silent lint
+# Each on its own, so that `make --keep-going check` shows everything that is wrong.
+CHECKS := rustfmt clippy ruff-format ruff mypy stubtest generated-files tsc eslint
+.PHONY: $(CHECKS)
+
+check: $(CHECKS)
+
+rustfmt: setup
+	@$(STEP) $@ $(CARGO) fmt --all --check
+
+clippy: setup
+	@$(STEP) $@ $(CARGO) clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
+
+ruff-format: setup
+	@$(STEP) $@ $(RUN) -m ruff format --quiet --check .
+
+ruff: setup
+	@$(STEP) $@ $(RUN) -m ruff check --quiet .
+
+mypy: setup
+	@$(STEP) $@ $(RUN) -m mypy
+
+stubtest: build
+	@$(STEP) $@ $(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml sanderling._engine
+
+generated-files: setup
+	@$(STEP) $@ $(RUN) build/schema.py --check
+	@$(STEP) $@ $(RUN) build/surface.py --check
+
+tsc: setup
+	@$(STEP) $@ npm --prefix web run --silent types
+
+eslint: setup
+	@$(STEP) $@ npm --prefix web run --silent lint
 
 test-rust: setup
 	@$(STEP) 'cargo test' $(CARGO) test $(LOCKED) --quiet --workspace

@@ -6,6 +6,8 @@ All handles (``session``, ``stream``) are numbers that the caller chooses and ne
 
 from typing import Any, final
 
+__all__ = ["API", "PROFILE", "VERSION", "Engine", "EngineBusy", "EngineClosed", "bench_event_cost"]
+
 API: int
 """Raised with every incompatible change of this interface; the bridge refuses another one."""
 VERSION: str
@@ -27,7 +29,7 @@ class Engine:
         *,
         workers: int = 1,
         listen: list[str] = ...,
-        ports: tuple[int, int] = (0, 0),
+        ports: tuple[int, int] = ...,
         advertise: list[str] = ...,
         consent_timeout_ms: int = 30_000,
         max_sessions: int = 20_000,
