@@ -297,7 +297,7 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
         .set_local_ice_credentials(credentials(ice))
         .set_ice_lite(true)
         .set_rtp_mode(true)
-        .set_dtls_version(DtlsVersion::Auto)
+        .set_dtls_version(dtls_version(negotiated.role))
         .set_stats_interval(Some(STATISTICS_INTERVAL))
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
         .set_rtcp_report_interval_video(REPORT_INTERVAL)
@@ -333,6 +333,16 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
         engine = engine.set_extension(*id, engine_extension(*extension));
     }
     engine.build(now)
+}
+
+/// DTLS 1.3 saves a round trip, but there the engine takes the client's first SRTP profile, which is AES-CM with SHA-1
+/// for libwebrtc. Under 1.2 it takes its own, AEAD GCM: a quarter of the cost per packet. A publisher's packets are
+/// deciphered once, a viewer's are ciphered for it alone.
+fn dtls_version(role: Role) -> DtlsVersion {
+    match role {
+        Role::Publisher => DtlsVersion::Auto,
+        Role::Viewer => DtlsVersion::Dtls12,
+    }
 }
 
 fn engine_extension(extension: HeaderExtension) -> Extension {
