@@ -21,6 +21,8 @@ pub struct Client {
     pub received: Vec<RtpPacket>,
     pub key_frame_requests: usize,
     pub feedback: usize,
+    /// Sender reports: section, RTP time, wall clock.
+    pub reports: Vec<(Mid, u32, std::time::SystemTime)>,
     out: VecDeque<(SocketAddr, Vec<u8>)>,
     sequence: std::collections::HashMap<Mid, u64>,
     picture: u16,
@@ -42,6 +44,7 @@ impl Client {
             received: Vec::new(),
             key_frame_requests: 0,
             feedback: 0,
+            reports: Vec::new(),
             out: VecDeque::new(),
             sequence: std::collections::HashMap::new(),
             picture: 0,
@@ -104,6 +107,10 @@ impl Client {
                     if let str0m::rtp::RawPacket::RtcpRx(str0m::rtp::rtcp::Rtcp::Twcc(_)) = *raw {
                         self.feedback += 1;
                     }
+                }
+                Output::Event(Event::SenderFeedback(report)) => {
+                    let info = report.sender_info;
+                    self.reports.push((report.mid, info.rtp_time.numer() as u32, info.ntp_time));
                 }
                 Output::Event(_) => {}
                 Output::Timeout(at) => {

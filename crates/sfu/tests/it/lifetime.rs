@@ -1,1 +1,134 @@
+use std::time::Duration;
 
+use sanderling_sfu::{CloseReason, Command, Event, Reason, SessionId};
+
+use crate::network::Network;
+
+fn closed(net: &Network, wanted: u64) -> Option<CloseReason> {
+    net.events.iter().find_map(|event| match event {
+        Event::Closed { session, reason } if *session == SessionId(wanted) => Some(*reason),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_session_that_never_connects_ends_after_fifteen_seconds() {
+    let mut net = Network::new(1);
+    net.publisher(0, 1);
+    net.clients.clear();
+    net.run(Duration::from_millis(14_900));
+    assert_eq!(closed(&net, 1), None);
+    net.run(Duration::from_millis(200));
+    assert_eq!(closed(&net, 1), Some(CloseReason::IceTimeout));
+    net.assert_empty();
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_let_go() {
+    let mut net = Network::new(1);
+    let (publisher, audio, video) = net.publisher(0, 1);
+    net.viewer(0, 2, 1);
+    net.run(Duration::from_millis(500));
+    net.bind(0, 2, 1, 0);
+    net.stream(publisher, audio, video, 10);
+    net.clients.clear();
+    net.run(Duration::from_secs(29));
+    assert_eq!((closed(&net, 1), closed(&net, 2)), (None, None));
+    net.run(Duration::from_secs(6));
+    assert_eq!(closed(&net, 1), Some(CloseReason::ConsentExpired));
+    assert_eq!(closed(&net, 2), Some(CloseReason::ConsentExpired));
+    net.assert_empty();
+}
+
+#[test]
+fn an_idle_viewer_stays_as_long_as_it_answers() {
+    let mut net = Network::new(1);
+    net.viewer(0, 2, 1);
+    net.run(Duration::from_secs(120));
+    assert_eq!(closed(&net, 2), None);
+    assert!(net.workers[0].sessions() == 1);
+}
+
+#[test]
+fn a_peer_that_says_goodbye_is_gone_at_once() {
+    let mut net = Network::new(1);
+    let (publisher, audio, video) = net.publisher(0, 1);
+    let (viewer, _) = net.viewer(0, 2, 1);
+    net.run(Duration::from_millis(500));
+    net.bind(0, 2, 1, 0);
+    net.stream(publisher, audio, video, 10);
+    let now = net.now;
+    net.clients[publisher].close(now);
+    net.run(Duration::from_millis(100));
+    assert_eq!(closed(&net, 1), Some(CloseReason::PeerClosed));
+    assert_eq!(net.workers[0].bindings(), 0);
+    let now = net.now;
+    net.clients[viewer].close(now);
+    net.run(Duration::from_millis(100));
+    assert_eq!(closed(&net, 2), Some(CloseReason::PeerClosed));
+    net.assert_empty();
+}
+
+#[test]
+fn the_wrong_certificate_is_refused() {
+    let mut net = Network::new(1);
+    let (publisher, ..) = net.publisher(0, 1);
+    // Same offer, but the fingerprint in it is another one's.
+    let offer = net.clients[publisher].rtc.direct_api().local_dtls_fingerprint().to_string();
+    assert!(offer.len() > 60);
+    net.clients.clear();
+    net.close(0, 1);
+
+    let mut client = crate::client::Client::new(net.now, "198.51.100.77:5000", |config| config);
+    let sections = [(str0m::media::MediaKind::Audio, str0m::media::Direction::SendOnly)];
+    let (sdp, _) = client.offer(&sections);
+    let line = sdp.lines().find(|line| line.starts_with("a=fingerprint")).unwrap().to_owned();
+    let wrong = line.replace(&line[line.len() - 2..], if line.ends_with("00") { "01" } else { "00" });
+    let sdp = sdp.replace(&line, &wrong);
+    let event = net.command(0, |ticket| Command::OpenPublisher { ticket, session: SessionId(9), offer: sdp });
+    let Event::Answered { sdp, .. } = event else { panic!("{event:?}") };
+    client.answer(net.now, &sdp);
+    net.clients.push(client);
+    net.run(Duration::from_secs(2));
+    assert_eq!(closed(&net, 9), Some(CloseReason::DtlsFailed));
+    net.assert_empty();
+}
+
+#[test]
+fn numbers_are_used_once_and_the_node_has_an_end() {
+    let mut net = Network::new(1);
+    for session in 1..=4 {
+        net.viewer(0, session, 1);
+    }
+    let mut refused = |session: u64| {
+        let mut client = crate::client::Client::new(net.now, "198.51.100.77:5000", |config| config);
+        let sections = [(str0m::media::MediaKind::Audio, str0m::media::Direction::RecvOnly)];
+        let (offer, _) = client.offer(&sections);
+        let event = net.command(0, |ticket| Command::OpenViewer { ticket, session: SessionId(session), offer });
+        let Event::Failed { reason, .. } = event else { panic!("{event:?}") };
+        reason
+    };
+    assert_eq!(refused(1), Reason::Duplicate);
+    assert_eq!(refused(5), Reason::TooManySessions);
+    for session in 1..=4 {
+        net.close(0, session);
+    }
+    let Event::Failed { reason, .. } = net.close(0, 4) else { panic!() };
+    assert_eq!(reason, Reason::UnknownSession);
+    net.assert_empty();
+}
+
+#[test]
+fn a_snapshot_describes_what_there_is() {
+    let mut net = Network::new(1);
+    let (publisher, audio, video) = net.publisher(0, 1);
+    net.viewer(0, 2, 2);
+    net.run(Duration::from_millis(500));
+    net.bind(0, 2, 1, 0);
+    net.stream(publisher, audio, video, 40);
+    let Event::Snapshot { json, .. } = net.command(0, |ticket| Command::Snapshot { ticket }) else { panic!() };
+    for part in ["\"session\":1", "\"stream\":1", "\"codec\":\"VP8\"", "\"remote\":\"198.51.100.1:5000\"", "\"slots\":2"] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
+    assert!(!json.contains("password"));
+}

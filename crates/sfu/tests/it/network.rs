@@ -8,7 +8,6 @@ use sanderling_sfu::{
     Certificate, Command, Event, Input, MIN_BUFFER, Output, Path, Protocol, SessionId, StreamId, Ticket, Worker,
     WorkerConfig, WorkerId,
 };
-use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid};
 
 use crate::client::{Client, FRAME};
@@ -268,13 +267,6 @@ impl Network {
         }
     }
 
-    /// The one codec of a track that flows, for tests that send their own.
-    pub fn send(&mut self, publisher: usize, mid: Mid, codec: Codec, payload: Vec<u8>) {
-        let now = self.now;
-        let ticks = (now - self.start).as_millis() as u32;
-        self.clients[publisher].send(now, mid, codec, ticks * 90, true, payload);
-        self.run(FRAME);
-    }
 
     pub fn assert_empty(&self) {
         for worker in &self.workers {
