@@ -67,7 +67,7 @@ class VideoFrame:
     """One picture. Immutable; owns its samples, or the engine's buffer of them until they are asked for.
 
     ``captured_ns``: monotonic time in nanoseconds (``time.monotonic_ns``). Of a picture to send: when it was taken.
-    Of a received one: when it was due on this machine. ``rotation``: degrees clockwise, 0, 90, 180 or 270.
+    Of a received one: when it reached this program. ``rotation``: degrees clockwise, 0, 90, 180 or 270.
     """
 
     __slots__ = (

@@ -214,6 +214,8 @@ class Player:
         from sanderling.sdk.webrtc.tracks import VideoFeed
 
         self._bound = reply
+        now: Counters = {"time_ms": time.time() * 1000}
+        self._read = self._sampled = (now, now)
         self.resource_mode = _resource_mode(reply.resource_mode)
         track = viewer.track(reply.video_mid) if reply.video_mid else None
         if track is not None:
@@ -229,7 +231,7 @@ class Player:
             return self.stats, before
         video, audio = await viewer.track_counters(bound.video_mid, bound.audio_mid)
         video["frames_delivered"] = float(self._gaps.frames)
-        video.setdefault("time_ms", time.monotonic_ns() / 1e6)
+        video.setdefault("time_ms", time.time() * 1000)
         return play_quality(video, audio, *before, self._gaps), (video, audio)
 
     def _feed_audio(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ class Publisher:
         self._read: tuple[Counters, Counters] = ({}, {})
         self._sampled: tuple[Counters, Counters] = ({}, {})
         self._registered = False
+        self._connected = False
+        self._answered = False
         self._muted_audio = False
         self._muted_video = False
         self.stream_id = stream_id
@@ -142,6 +145,7 @@ class Publisher:
                 self.stream_id, offer, channel=int(self.channel), extra_info=self._config.extra_info
             )
             await self._transport.accept(reply.answer)
+            self._answered = True
             self._start_sources()
         except SanderlingError as error:
             # What the server refused it does not hold.
@@ -172,9 +176,14 @@ class Publisher:
         return has_video, has_audio
 
     def _start_sources(self) -> None:
-        if self._transport is None or self.state is PublisherState.NO_PUBLISH:
+        """Begin once pictures can leave: the first ones would be encoded for a link of unknown speed."""
+        if self._transport is None or self.state is PublisherState.NO_PUBLISH or self._runs:
+            return
+        if not (self._connected and self._answered):
             return
         self._apply_mute()
+        now: Counters = {"time_ms": time.time() * 1000}
+        self._read = self._sampled = (now, now)
         video, audio = self._transport.video, self._transport.audio
         if self._sources.video is not None and self._sources.video is self._sources.audio:
             self._runs.append(self._sources.video.start(video, audio, self._source_failed))
@@ -195,7 +204,10 @@ class Publisher:
         self._room.session.call_soon(lambda: self.end(error))
 
     def _transport_state(self, state: str, error: SanderlingError | None) -> None:
-        if state == "failed":
+        if state == "connected":
+            self._connected = True
+            self._start_sources()
+        elif state == "failed":
             self.end(
                 error
                 or PublishError(ErrorCode.PUBLISH_INTERRUPTED, "the media connection to the server was lost")

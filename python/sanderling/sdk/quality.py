@@ -102,7 +102,9 @@ def _number(counters: Counters, name: str) -> float:
 
 
 def _rate(new: Counters, old: Counters, name: str) -> float:
-    """Increase of ``name`` per second."""
+    """Increase of ``name`` per second; 0 when there is nothing to compare with."""
+    if "time_ms" not in old:
+        return 0.0
     seconds = (_number(new, "time_ms") - _number(old, "time_ms")) / 1000
     return max(0.0, _number(new, name) - _number(old, name)) / seconds if seconds > 0 else 0.0
 

@@ -208,7 +208,7 @@ class VideoFeed(_Feed):
     def _take(self, item: object) -> None:
         if not isinstance(item, webrtc.VideoFrame):
             return
-        rotation, timestamp_us, rtp_timestamp = item.rotation, item.timestamp, item.metadata().rtp_timestamp
+        rotation, rtp_timestamp = item.rotation, item.metadata().rtp_timestamp
         buffer = item._take_resource()
         format = {"I420": PixelFormat.I420, "NV12": PixelFormat.NV12}.get(buffer.format, PixelFormat.RGBA)
         self._deliver(
@@ -216,7 +216,7 @@ class VideoFeed(_Feed):
                 buffer.width,
                 buffer.height,
                 format,
-                captured_ns=timestamp_us * 1000,
+                captured_ns=time.monotonic_ns(),
                 rotation=rotation,
                 rtp_timestamp=rtp_timestamp,
                 buffer=NativePicture(buffer, format),
