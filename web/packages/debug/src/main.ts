@@ -44,7 +44,7 @@ async function showVersion(): Promise<void> {
   const where = element("version", HTMLElement);
   try {
     const { healthy, version } = await fetchHealth(new URL("..", window.location.href).href, (url) => window.fetch(url));
-    where.textContent = healthy ? `Server ${version}` : `Server ${version} reports a fault`;
+    where.textContent = `Server${version === "" ? "" : ` ${version}`} ${healthy ? "up" : "reports a fault"}`;
   } catch {
     where.textContent = "The server does not answer";
   }

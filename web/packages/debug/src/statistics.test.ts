@@ -33,5 +33,5 @@ test("the Unix clock follows a system clock that was set back", () => {
   );
   origin -= 3_600_000;
   for (let sample = 0; sample < 240; sample += 1) clock.sample();
-  assert.equal(clock.at(0), origin);
+  assert.ok(Math.abs(clock.at(0) - origin) <= 1);
 });
