@@ -3,6 +3,7 @@
 mod capture_clock;
 mod certificate;
 mod config;
+pub mod fuzz;
 mod peer;
 mod publisher;
 mod random;
