@@ -24,15 +24,28 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Longest time between two whole video frames.
+    /// Longest time between two video frames that could be shown.
     pub fn longest_gap(&self) -> Duration {
-        let whole: Vec<Duration> = self.video.iter().filter(|f| f.whole).map(|f| f.at).collect();
-        whole.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX)
+        let shown: Vec<Duration> = self
+            .video
+            .iter()
+            .filter(|f| f.shown)
+            .map(|f| f.at)
+            .collect();
+        shown
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .unwrap_or(Duration::MAX)
     }
 
-    /// Numbers of the whole video frames.
+    /// Numbers of the video frames that could be shown.
     pub fn numbers(&self) -> Vec<u64> {
-        self.video.iter().filter(|f| f.whole).map(|f| f.number).collect()
+        self.video
+            .iter()
+            .filter(|f| f.shown)
+            .map(|f| f.number)
+            .collect()
     }
 }
 
@@ -40,8 +53,8 @@ impl Seen {
 const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 /// A silent publisher's sound goes out every so often.
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
-/// Packets a viewer waits for a missing one: half a second of the sources here, so that repairs arrive in time.
-const REORDERING: usize = 80;
+/// Frames a viewer waits for a missing packet: half a second of the sources here, so that repairs arrive in time.
+const REORDERING: usize = 12;
 
 struct Sending {
     source: Source,
@@ -51,6 +64,37 @@ struct Sending {
     next_video: u64,
     next_audio: u64,
     key_wanted: bool,
+}
+
+/// Times that a client may ask to act again at the same instant.
+const ROUNDS: u32 = 32;
+/// Sent packets that a publisher keeps for repair, and for how long.
+const REPAIR_PACKETS: usize = 1024;
+const REPAIR_AGE: Duration = Duration::from_secs(3);
+
+/// What a decoder would remember of one video section.
+#[derive(Default)]
+struct Screen {
+    /// Number of the last frame, as long as nothing was missing since a key frame.
+    last: Option<u64>,
+    asked: Option<Instant>,
+}
+
+impl Screen {
+    fn show(&mut self, mut frame: SeenFrame) -> SeenFrame {
+        let follows = frame.key || self.last.is_some_and(|last| frame.number == last + 1);
+        frame.shown = frame.whole && follows;
+        self.last = frame.shown.then_some(frame.number);
+        frame
+    }
+
+    fn may_ask(&mut self, now: Instant) -> bool {
+        let may = self.asked.is_none_or(|at| now >= at + REQUEST_INTERVAL);
+        if may {
+            self.asked = Some(now);
+        }
+        may
+    }
 }
 
 pub(crate) struct Client {
@@ -64,8 +108,7 @@ pub(crate) struct Client {
     rtc: Rtc,
     pending: Option<SdpPendingOffer>,
     sending: Option<Sending>,
-    /// Video sections in which something is bound, and when a key frame was asked for there.
-    asked: HashMap<Mid, Instant>,
+    screens: HashMap<Mid, Screen>,
     wake_at: Instant,
     started: Instant,
 }
@@ -75,23 +118,42 @@ pub(crate) type Datagrams = Vec<(SocketAddr, Vec<u8>)>;
 
 impl Client {
     /// A publisher and its offer.
-    pub fn publisher(name: &str, address: SocketAddr, source: Source, now: Instant) -> (Self, String) {
-        let mut client = Self::new(name, address, now);
+    pub fn publisher(
+        name: &str,
+        address: SocketAddr,
+        source: Source,
+        now: Instant,
+    ) -> (Self, String) {
+        let mut client = Self::new(name, address, Some(source.codec), now);
         let mut changes = client.rtc.sdp_api();
         let add = |changes: &mut str0m::change::SdpApi<'_>, kind| {
-            changes.add_media(kind, Direction::SendOnly, Some("stream".to_owned()), None, None)
+            changes.add_media(
+                kind,
+                Direction::SendOnly,
+                Some("stream".to_owned()),
+                None,
+                None,
+            )
         };
         let audio = source.sound.then(|| add(&mut changes, MediaKind::Audio));
         let video = add(&mut changes, MediaKind::Video);
         let (started, key_wanted) = (now, true);
         let offer = changes.apply();
-        client.sending = Some(Sending { source, video, audio, started, next_video: 0, next_audio: 0, key_wanted });
+        client.sending = Some(Sending {
+            source,
+            video,
+            audio,
+            started,
+            next_video: 0,
+            next_audio: 0,
+            key_wanted,
+        });
         client.offered(offer)
     }
 
     /// A viewer with `slots` pairs of sections, and its offer.
     pub fn viewer(name: &str, address: SocketAddr, slots: usize, now: Instant) -> (Self, String) {
-        let mut client = Self::new(name, address, now);
+        let mut client = Self::new(name, address, None, now);
         let mut changes = client.rtc.sdp_api();
         for _ in 0..slots {
             for kind in [MediaKind::Audio, MediaKind::Video] {
@@ -102,8 +164,18 @@ impl Client {
         client.offered(offer)
     }
 
-    fn new(name: &str, address: SocketAddr, now: Instant) -> Self {
-        let mut rtc = Rtc::builder().set_reordering_size_video(REORDERING).set_stats_interval(None).build(now);
+    fn new(name: &str, address: SocketAddr, codec: Option<Codec>, now: Instant) -> Self {
+        // A publisher offers the one codec it has; otherwise the server chooses, and not what this source makes.
+        let mut builder = Rtc::builder().clear_codecs().enable_opus(true);
+        builder = match codec {
+            Some(Codec::H264) => builder.enable_h264(true),
+            Some(_) => builder.enable_vp8(true),
+            None => builder.enable_vp8(true).enable_h264(true),
+        };
+        let mut rtc = builder
+            .set_reordering_size_video(REORDERING)
+            .set_stats_interval(None)
+            .build(now);
         if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
             rtc.add_local_candidate(candidate);
         }
@@ -117,36 +189,58 @@ impl Client {
             rtc,
             pending: None,
             sending: None,
-            asked: HashMap::new(),
+            screens: HashMap::new(),
             wake_at: now,
             started: now,
         }
     }
 
-    #[expect(clippy::expect_used, reason = "sections were just added, so there is an offer")]
-    fn offered(mut self, offer: Option<(str0m::change::SdpOffer, SdpPendingOffer)>) -> (Self, String) {
+    #[expect(
+        clippy::expect_used,
+        reason = "sections were just added, so there is an offer"
+    )]
+    fn offered(
+        mut self,
+        offer: Option<(str0m::change::SdpOffer, SdpPendingOffer)>,
+    ) -> (Self, String) {
         let (offer, pending) = offer.expect("an offer");
         self.pending = Some(pending);
         (self, offer.to_sdp_string())
     }
 
     /// Set the server's answer.
-    #[expect(clippy::expect_used, reason = "an answer that a client refuses fails the test, with its reason")]
+    #[expect(
+        clippy::expect_used,
+        reason = "an answer that a client refuses fails the test, with its reason"
+    )]
     pub fn accept(&mut self, answer: &str, now: Instant) {
         let answer = SdpAnswer::from_sdp_string(answer).expect("the answer parses");
         let pending = self.pending.take().expect("an offer is pending");
-        self.rtc.sdp_api().accept_answer(pending, answer).expect("the answer is accepted");
+        self.rtc
+            .sdp_api()
+            .accept_answer(pending, answer)
+            .expect("the answer is accepted");
         self.wake_at = now;
     }
 
     /// When it wants to act next.
     pub fn wake_at(&self) -> Instant {
-        let media = self.sending.as_ref().filter(|_| self.connected).map(Sending::next_at);
+        let media = self
+            .sending
+            .as_ref()
+            .filter(|_| self.connected)
+            .map(Sending::next_at);
         media.map_or(self.wake_at, |at| at.min(self.wake_at))
     }
 
     /// Take in a datagram.
-    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8], out: &mut Datagrams) {
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+        out: &mut Datagrams,
+    ) {
         // What does not parse is dropped, as by any client.
         if let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, datagram) {
             let _ = self.rtc.handle_input(Input::Receive(now, receive));
@@ -166,16 +260,24 @@ impl Client {
     }
 
     fn drain(&mut self, now: Instant, out: &mut Datagrams) {
+        let mut again = ROUNDS;
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => out.push((transmit.destination, transmit.contents.to_vec())),
+                Ok(Output::Transmit(transmit)) => {
+                    out.push((transmit.destination, transmit.contents.to_vec()))
+                }
                 Ok(Output::Event(event)) => self.event(now, event),
+                Ok(Output::Timeout(at)) if at <= now && again > 0 => {
+                    again -= 1;
+                    let _ = self.rtc.handle_input(Input::Timeout(now));
+                }
                 Ok(Output::Timeout(at)) => {
                     // A deadline in the past would never let the clock advance.
                     self.wake_at = at.max(now + Duration::from_micros(100));
                     return;
                 }
                 Err(_) => {
+                    // It is over: say nothing more.
                     self.wake_at = now + Duration::from_secs(3600);
                     return;
                 }
@@ -189,6 +291,12 @@ impl Client {
                 self.connected = true;
                 if let Some(sending) = &mut self.sending {
                     sending.started = now;
+                    // The default refuses repairs above 15 % of what is sent, which 10 % of loss exceeds in bursts.
+                    if let Some(stream) =
+                        self.rtc.direct_api().stream_tx_by_mid(sending.video, None)
+                    {
+                        stream.set_rtx_cache(REPAIR_PACKETS, REPAIR_AGE, None);
+                    }
                 }
             }
             Event::KeyframeRequest(_) => {
@@ -203,30 +311,31 @@ impl Client {
                     self.seen.audio.extend(frame);
                     return;
                 }
-                let missing = !data.contiguous && frame.as_ref().is_none_or(|frame| !frame.key || !frame.whole);
+                let screen = self.screens.entry(data.mid).or_default();
+                let frame = frame.map(|frame| screen.show(frame));
+                let frozen = frame.as_ref().is_none_or(|frame| !frame.shown);
                 self.seen.video.extend(frame);
-                if missing {
-                    self.ask_for_key_frame(now, data.mid);
+                if frozen && screen.may_ask(now) {
+                    self.ask_for_key_frame(data.mid);
                 }
             }
             _ => {}
         }
     }
 
-    fn ask_for_key_frame(&mut self, now: Instant, mid: Mid) {
-        if self.asked.get(&mid).is_some_and(|at| now < *at + REQUEST_INTERVAL) {
-            return;
-        }
-        self.asked.insert(mid, now);
+    fn ask_for_key_frame(&mut self, mid: Mid) {
         self.seen.key_frame_requests += 1;
         if let Some(mut writer) = self.rtc.writer(mid) {
+            // Refused where the section has no key-frame requests: then the picture stays frozen, and that shows.
             let _ = writer.request_keyframe(None, KeyframeRequestKind::Pli);
         }
     }
 
     /// Send one frame or one packet of sound that is due; false when none is.
     fn send_next(&mut self, now: Instant) -> bool {
-        let Some(sending) = &mut self.sending else { return false };
+        let Some(sending) = &mut self.sending else {
+            return false;
+        };
         if sending.next_at() > now {
             return false;
         }
@@ -239,14 +348,24 @@ impl Client {
             sending.next_video += 1;
             self.frames_sent += 1;
         } else {
-            let Some(audio) = sending.audio else { return false };
+            let Some(audio) = sending.audio else {
+                return false;
+            };
             (mid, codec) = (audio, Codec::Opus);
             data = sound(sending.next_audio);
-            time = MediaTime::new(sending.next_audio * 960, str0m::media::Frequency::FORTY_EIGHT_KHZ);
+            time = MediaTime::new(
+                sending.next_audio * 960,
+                str0m::media::Frequency::FORTY_EIGHT_KHZ,
+            );
             sending.next_audio += 1;
         }
-        let Some(writer) = self.rtc.writer(mid) else { return true };
-        let payload_type = writer.payload_params().find(|p| p.spec().codec == codec).map(|p| p.pt());
+        let Some(writer) = self.rtc.writer(mid) else {
+            return true;
+        };
+        let payload_type = writer
+            .payload_params()
+            .find(|p| p.spec().codec == codec)
+            .map(|p| p.pt());
         if let Some(payload_type) = payload_type {
             let _ = writer.write(payload_type, now, time, data);
         }
@@ -265,6 +384,7 @@ impl Sending {
     }
 
     fn next_at(&self) -> Instant {
-        self.audio_at().map_or(self.video_at(), |audio| audio.min(self.video_at()))
+        self.audio_at()
+            .map_or(self.video_at(), |audio| audio.min(self.video_at()))
     }
 }

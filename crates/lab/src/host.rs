@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use sanderling_sfu::{Event, Input, Output, Path, PeerMessage, Protocol, Worker, WorkerConfig, WorkerId};
+use sanderling_sfu::{
+    Event, Input, Output, Path, PeerMessage, Protocol, Worker, WorkerConfig, WorkerId,
+};
 
 /// Size of the buffer that the worker writes datagrams to.
 const BUFFER: usize = 2048;
@@ -24,7 +26,11 @@ pub(crate) struct Produced {
 
 impl Host {
     pub fn new(address: SocketAddr, config: WorkerConfig, now: Instant) -> Self {
-        Host { address, worker: Worker::new(config, now), wake_at: now }
+        Host {
+            address,
+            worker: Worker::new(config, now),
+            wake_at: now,
+        }
     }
 
     pub fn wake_at(&self) -> Instant {
@@ -37,7 +43,11 @@ impl Host {
 
     /// The path of a datagram that comes from a client.
     pub fn path(&self, remote: SocketAddr) -> Path {
-        Path { protocol: Protocol::Udp, local: self.address, remote }
+        Path {
+            protocol: Protocol::Udp,
+            local: self.address,
+            remote,
+        }
     }
 
     /// One mutation, then drain.
@@ -46,7 +56,9 @@ impl Host {
         let mut buffer = [0; BUFFER];
         loop {
             match self.worker.poll(now, &mut buffer) {
-                Output::Transmit { path, len } => produced.datagrams.push((path.remote, buffer[..len].to_vec())),
+                Output::Transmit { path, len } => produced
+                    .datagrams
+                    .push((path.remote, buffer[..len].to_vec())),
                 Output::Event(event) => produced.events.push(event),
                 Output::Peer(worker, message) => produced.peers.push((worker, message)),
                 Output::WakeAt(at) => {

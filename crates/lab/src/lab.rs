@@ -3,16 +3,18 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_sfu::{
-    Certificate, Command, Event, Input, PeerMessage, Protocol, SessionId, StreamId, Ticket, WorkerConfig, WorkerId,
+    Certificate, Command, Event, Input, PeerMessage, Protocol, SessionId, StreamId, Ticket,
+    WorkerConfig, WorkerId,
 };
 
 use crate::client::{Client, Seen};
 use crate::host::{Host, Produced};
 use crate::media::Source;
-use crate::network::{Direction, Link};
+use crate::network::{Direction, Link, order};
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -29,6 +31,16 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Steps of the clock without an advance that mean that something spins.
 const STUCK: u32 = 1_000_000;
 
+/// Where every lab's clock begins. One for the whole process, because libraries round times from their own origin.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant can only be had from the clock; this one is never compared"
+)]
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
 struct Peer {
     client: Client,
     session: SessionId,
@@ -41,9 +53,21 @@ struct Peer {
 }
 
 enum Arrival {
-    ToWorker { worker: usize, from: SocketAddr, datagram: Vec<u8> },
-    ToPeer { peer: usize, from: SocketAddr, datagram: Vec<u8> },
-    Between { to: usize, from: WorkerId, message: PeerMessage },
+    ToWorker {
+        worker: usize,
+        from: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    ToPeer {
+        peer: usize,
+        from: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    Between {
+        to: usize,
+        from: WorkerId,
+        message: PeerMessage,
+    },
 }
 
 /// The laboratory.
@@ -73,10 +97,9 @@ impl Lab {
     }
 
     /// A lab with several workers; peers go to them in turn.
-    #[allow(clippy::disallowed_methods, reason = "an Instant can only be had from the clock; just one is, at the start")]
     #[expect(clippy::expect_used, reason = "no lab without a certificate")]
     pub fn with_workers(seed: u64, workers: usize) -> Self {
-        let now = Instant::now();
+        let now = epoch();
         let certificate = Certificate::generate().expect("a certificate");
         let mut random = Random::named(seed, "workers");
         let hosts = (0..workers)
@@ -131,8 +154,21 @@ impl Lab {
     pub fn play(&mut self, viewer: PeerId, publisher: PeerId) {
         let ticket = self.ticket();
         let (session, worker) = (self.peers[viewer.0].session, self.peers[viewer.0].worker);
-        let (stream, origin) = (self.stream(publisher), WorkerId(self.peers[publisher.0].worker as u16));
-        self.command(worker, Command::Bind { ticket, session, stream, origin, audio: true, video: true });
+        let (stream, origin) = (
+            self.stream(publisher),
+            WorkerId(self.peers[publisher.0].worker as u16),
+        );
+        self.command(
+            worker,
+            Command::Bind {
+                ticket,
+                session,
+                stream,
+                origin,
+                audio: true,
+                video: true,
+            },
+        );
     }
 
     /// Free the slot.
@@ -140,7 +176,14 @@ impl Lab {
         let ticket = self.ticket();
         let (session, worker) = (self.peers[viewer.0].session, self.peers[viewer.0].worker);
         let stream = self.stream(publisher);
-        self.command(worker, Command::Unbind { ticket, session, stream });
+        self.command(
+            worker,
+            Command::Unbind {
+                ticket,
+                session,
+                stream,
+            },
+        );
     }
 
     /// The control plane closes a peer's session.
@@ -163,7 +206,10 @@ impl Lab {
     }
 
     /// Let time pass.
-    #[expect(clippy::panic, reason = "a lab whose clock stands still has found a bug")]
+    #[expect(
+        clippy::panic,
+        reason = "a lab whose clock stands still has found a bug"
+    )]
     pub fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         let mut standing = 0;
@@ -238,7 +284,10 @@ impl Lab {
             let held = (worker.sessions(), worker.bindings());
             if held != (0, 0) {
                 let snapshot = self.snapshot(index);
-                panic!("worker {index} still holds {} sessions and {} bindings: {snapshot}", held.0, held.1);
+                panic!(
+                    "worker {index} still holds {} sessions and {} bindings: {snapshot}",
+                    held.0, held.1
+                );
             }
         }
     }
@@ -251,20 +300,44 @@ impl Lab {
         SocketAddr::from(([10, 0, high, low.wrapping_add(1)], 5000 + number))
     }
 
-    #[expect(clippy::panic, reason = "an offer that is refused fails the test, with its reason")]
+    #[expect(
+        clippy::panic,
+        reason = "an offer that is refused fails the test, with its reason"
+    )]
     fn open(&mut self, client: Client, offer: String, link: Link, publisher: bool) -> PeerId {
         let index = self.peers.len();
         let session = SessionId(1 + index as u64);
         let worker = self.next_worker;
         self.next_worker = (self.next_worker + 1) % self.hosts.len();
-        let direction = |way: &str| Direction::new(link, Random::named(self.seed, &format!("{} {way}", client.name)));
+        let direction = |way: &str| {
+            Direction::new(
+                link,
+                Random::named(self.seed, &format!("{} {way}", client.name)),
+            )
+        };
         let (up, down) = (direction("up"), direction("down"));
         self.by_address.insert(client.address, index);
-        self.peers.push(Peer { client, session, worker, up, down, gone: false, publisher });
+        self.peers.push(Peer {
+            client,
+            session,
+            worker,
+            up,
+            down,
+            gone: false,
+            publisher,
+        });
         let ticket = self.ticket();
         let command = match publisher {
-            true => Command::OpenPublisher { ticket, session, offer },
-            false => Command::OpenViewer { ticket, session, offer },
+            true => Command::OpenPublisher {
+                ticket,
+                session,
+                offer,
+            },
+            false => Command::OpenViewer {
+                ticket,
+                session,
+                offer,
+            },
         };
         self.command(worker, command);
         match self.answers.remove(&ticket.0) {
@@ -291,13 +364,21 @@ impl Lab {
     fn next_at(&self) -> Option<Instant> {
         let arrival = self.queue.peek().map(|Reverse((at, _))| *at);
         let workers = self.hosts.iter().map(Host::wake_at);
-        let clients = self.peers.iter().filter(|p| !p.gone).map(|p| p.client.wake_at());
+        let clients = self
+            .peers
+            .iter()
+            .filter(|p| !p.gone)
+            .map(|p| p.client.wake_at());
         arrival.into_iter().chain(workers).chain(clients).min()
     }
 
     /// Do one thing that is due.
     fn step(&mut self) {
-        if self.queue.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
+        if self
+            .queue
+            .peek()
+            .is_some_and(|Reverse((at, _))| *at <= self.now)
+        {
             if let Some(Reverse((_, key))) = self.queue.pop()
                 && let Some(arrival) = self.arrivals.remove(&key)
             {
@@ -305,11 +386,19 @@ impl Lab {
             }
             return;
         }
-        if let Some(worker) = self.hosts.iter().position(|host| host.wake_at() <= self.now) {
+        if let Some(worker) = self
+            .hosts
+            .iter()
+            .position(|host| host.wake_at() <= self.now)
+        {
             self.feed(worker, Input::Timeout);
             return;
         }
-        if let Some(peer) = self.peers.iter().position(|p| !p.gone && p.client.wake_at() <= self.now) {
+        if let Some(peer) = self
+            .peers
+            .iter()
+            .position(|p| !p.gone && p.client.wake_at() <= self.now)
+        {
             let mut out = Vec::new();
             self.peers[peer].client.wake(self.now, &mut out);
             self.send_up(peer, out);
@@ -318,14 +407,24 @@ impl Lab {
 
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::ToWorker { worker, from, datagram } => {
+            Arrival::ToWorker {
+                worker,
+                from,
+                datagram,
+            } => {
                 let path = self.hosts[worker].path(from);
                 self.feed(worker, Input::Datagram(path, &datagram));
             }
-            Arrival::ToPeer { peer, from, datagram } => {
+            Arrival::ToPeer {
+                peer,
+                from,
+                datagram,
+            } => {
                 if !self.peers[peer].gone {
                     let mut out = Vec::new();
-                    self.peers[peer].client.receive(self.now, from, &datagram, &mut out);
+                    self.peers[peer]
+                        .client
+                        .receive(self.now, from, &datagram, &mut out);
                     self.send_up(peer, out);
                 }
             }
@@ -337,27 +436,54 @@ impl Lab {
         let mut produced = Produced::default();
         self.hosts[worker].feed(self.now, input, &mut produced);
         let from = self.hosts[worker].address;
+        order(&mut produced.datagrams);
         for (to, datagram) in produced.datagrams {
-            let Some(peer) = self.by_address.get(&to).copied() else { continue };
+            let Some(peer) = self.by_address.get(&to).copied() else {
+                continue;
+            };
             if let Some(at) = self.peers[peer].down.send(self.now, &datagram) {
-                self.post(at, Arrival::ToPeer { peer, from, datagram });
+                self.post(
+                    at,
+                    Arrival::ToPeer {
+                        peer,
+                        from,
+                        datagram,
+                    },
+                );
             }
         }
         for (to, message) in produced.peers {
             let from = WorkerId(worker as u16);
-            self.post(self.now + BETWEEN_WORKERS, Arrival::Between { to: usize::from(to.0), from, message });
+            self.post(
+                self.now + BETWEEN_WORKERS,
+                Arrival::Between {
+                    to: usize::from(to.0),
+                    from,
+                    message,
+                },
+            );
         }
         for event in produced.events {
             self.event(event);
         }
     }
 
-    fn send_up(&mut self, peer: usize, datagrams: Vec<(SocketAddr, Vec<u8>)>) {
+    fn send_up(&mut self, peer: usize, mut datagrams: Vec<(SocketAddr, Vec<u8>)>) {
+        order(&mut datagrams);
         for (to, datagram) in datagrams {
-            let Some(worker) = self.hosts.iter().position(|host| host.address == to) else { continue };
+            let Some(worker) = self.hosts.iter().position(|host| host.address == to) else {
+                continue;
+            };
             if let Some(at) = self.peers[peer].up.send(self.now, &datagram) {
                 let from = self.peers[peer].client.address;
-                self.post(at, Arrival::ToWorker { worker, from, datagram });
+                self.post(
+                    at,
+                    Arrival::ToWorker {
+                        worker,
+                        from,
+                        datagram,
+                    },
+                );
             }
         }
     }
@@ -371,27 +497,65 @@ impl Lab {
     fn event(&mut self, event: Event) {
         let at = self.elapsed();
         match event {
-            Event::Answered { ticket, session, sdp, tracks } => {
-                self.trace.note(at, format_args!("answered {} with {} tracks", session.0, tracks.len()));
+            Event::Answered {
+                ticket,
+                session,
+                sdp,
+                tracks,
+            } => {
+                self.trace.note(
+                    at,
+                    format_args!("answered {} with {} tracks", session.0, tracks.len()),
+                );
                 self.answers.insert(ticket.0, sdp);
             }
-            Event::Bound { session, stream, slot, .. } => {
-                self.trace.note(at, format_args!("bound {} to slot {slot} of {}", stream.0, session.0));
+            Event::Bound {
+                session,
+                stream,
+                slot,
+                ..
+            } => {
+                self.trace.note(
+                    at,
+                    format_args!("bound {} to slot {slot} of {}", stream.0, session.0),
+                );
             }
             Event::Done { .. } => {}
-            Event::Failed { ticket, reason, detail } => {
+            Event::Failed {
+                ticket,
+                reason,
+                detail,
+            } => {
                 self.trace.note(at, format_args!("failed {reason:?}"));
                 self.failed.push((ticket, format!("{reason:?}: {detail}")));
             }
-            Event::Connected { session } => self.trace.note(at, format_args!("connected {}", session.0)),
+            Event::Connected { session } => {
+                self.trace.note(at, format_args!("connected {}", session.0))
+            }
             Event::Closed { session, reason } => {
-                self.trace.note(at, format_args!("closed {}: {reason:?}", session.0));
+                self.trace
+                    .note(at, format_args!("closed {}: {reason:?}", session.0));
             }
-            Event::TrackStarted { stream, kind, codec } => {
-                self.trace.note(at, format_args!("track of {} started: {kind} {codec}", stream.0));
+            Event::TrackStarted {
+                stream,
+                kind,
+                codec,
+            } => {
+                self.trace.note(
+                    at,
+                    format_args!("track of {} started: {kind} {codec}", stream.0),
+                );
             }
-            Event::Flowing { session, stream, kind, .. } => {
-                self.trace.note(at, format_args!("{kind} of {} flows to {}", stream.0, session.0));
+            Event::Flowing {
+                session,
+                stream,
+                kind,
+                ..
+            } => {
+                self.trace.note(
+                    at,
+                    format_args!("{kind} of {} flows to {}", stream.0, session.0),
+                );
             }
             Event::Stats { .. } => {}
             Event::Snapshot { json, .. } => self.snapshots.push(json),

@@ -18,12 +18,21 @@ pub struct Source {
 impl Source {
     /// VP8, about 0.6 Mbit/s at 25 frames per second, with sound.
     pub const fn vp8(fps: u64) -> Self {
-        Source { codec: Codec::Vp8, fps, sound: true, key_bytes: 12_000, delta_bytes: 3_000 }
+        Source {
+            codec: Codec::Vp8,
+            fps,
+            sound: true,
+            key_bytes: 12_000,
+            delta_bytes: 3_000,
+        }
     }
 
     /// H.264 of the same size.
     pub const fn h264(fps: u64) -> Self {
-        Source { codec: Codec::H264, ..Source::vp8(fps) }
+        Source {
+            codec: Codec::H264,
+            ..Source::vp8(fps)
+        }
     }
 
     /// No sound.
@@ -39,7 +48,11 @@ impl Source {
 
     /// A video frame.
     pub(crate) fn frame(&self, number: u64, key: bool) -> Vec<u8> {
-        let length = if key { self.key_bytes } else { self.delta_bytes };
+        let length = if key {
+            self.key_bytes
+        } else {
+            self.delta_bytes
+        };
         let body = marked(number, key, length);
         match self.codec {
             Codec::H264 => h264(key, &body),
@@ -70,8 +83,10 @@ fn vp8(key: bool, body: &[u8]) -> Vec<u8> {
 /// Annex B: parameter sets before a key frame, then one slice.
 fn h264(key: bool, body: &[u8]) -> Vec<u8> {
     const START: [u8; 4] = [0, 0, 0, 1];
-    const PARAMETERS: [&[u8]; 2] =
-        [&[0x67, 0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0xd0], &[0x68, 0xce, 0x3c, 0x80]];
+    const PARAMETERS: [&[u8]; 2] = [
+        &[0x67, 0x42, 0xe0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0xd0],
+        &[0x68, 0xce, 0x3c, 0x80],
+    ];
     let mut frame = Vec::with_capacity(body.len() + 32);
     if key {
         for parameter in PARAMETERS {
@@ -109,6 +124,8 @@ pub struct SeenFrame {
     pub key: bool,
     /// Whether all of its bytes are there.
     pub whole: bool,
+    /// Whether a decoder could show it: whole, and so is every frame back to a key frame.
+    pub shown: bool,
 }
 
 impl SeenFrame {
@@ -121,7 +138,13 @@ impl SeenFrame {
         let length: usize = text.get(11..19)?.parse().ok()?;
         let rest = body.get(MARK_LENGTH..)?;
         let whole = body.len() == length && rest.iter().all(|byte| *byte == b'x');
-        Some(SeenFrame { at, number, key: text.get(19..20)? == "K", whole })
+        Some(SeenFrame {
+            at,
+            number,
+            key: text.get(19..20)? == "K",
+            whole,
+            shown: whole,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One direction of a peer's access: loss, delay, reordering, a rate with a bounded queue.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
@@ -20,12 +21,21 @@ impl Link {
     /// 5 ms one way and nothing else.
     pub const fn clean() -> Self {
         let none = Duration::ZERO;
-        Link { loss: 0.0, delay: Duration::from_millis(5), jitter: none, rate: 0, queue: Duration::from_millis(200) }
+        Link {
+            loss: 0.0,
+            delay: Duration::from_millis(5),
+            jitter: none,
+            rate: 0,
+            queue: Duration::from_millis(200),
+        }
     }
 
     /// 15 ms one way, 5 ms of jitter, 1 % loss.
     pub const fn wifi() -> Self {
-        Link::clean().delay(Duration::from_millis(15)).jitter(Duration::from_millis(5)).loss(0.01)
+        Link::clean()
+            .delay(Duration::from_millis(15))
+            .jitter(Duration::from_millis(5))
+            .loss(0.01)
     }
 
     /// Share of datagrams that vanish, 0 to 1.
@@ -69,7 +79,11 @@ const HANDSHAKE: u64 = 1200;
 
 impl Direction {
     pub fn new(link: Link, random: Random) -> Self {
-        Direction { link, random, free_at: None }
+        Direction {
+            link,
+            random,
+            free_at: None,
+        }
     }
 
     pub fn change(&mut self, link: Link) {
@@ -84,8 +98,15 @@ impl Direction {
         let mut sent = now;
         if self.link.rate > 0 {
             // RFC 7983: DTLS starts with 20 to 63.
-            let handshake = datagram.first().is_some_and(|first| (20..=63).contains(first));
-            let bytes = OVERHEAD + if handshake { HANDSHAKE } else { datagram.len() as u64 };
+            let handshake = datagram
+                .first()
+                .is_some_and(|first| (20..=63).contains(first));
+            let bytes = OVERHEAD
+                + if handshake {
+                    HANDSHAKE
+                } else {
+                    datagram.len() as u64
+                };
             let begin = self.free_at.map_or(now, |at| at.max(now));
             if begin - now > self.link.queue {
                 return None;
@@ -97,6 +118,19 @@ impl Direction {
     }
 }
 
+/// Put datagrams of one instant into an order that no hash table has a say in: by protocol, then payload type. The
+/// WebRTC library keeps its streams in tables with a random order, and each datagram draws its own chance.
+pub(crate) fn order(datagrams: &mut [(SocketAddr, Vec<u8>)]) {
+    datagrams.sort_by_key(|(to, datagram)| {
+        let kind = datagram.first().map_or(0, |first| first >> 6);
+        let payload_type = datagram
+            .get(1)
+            .filter(|_| kind == 2)
+            .map_or(0, |second| second & 0x7f);
+        (*to, kind, payload_type)
+    });
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
@@ -105,13 +139,18 @@ mod tests {
     fn arrivals(link: Link, count: usize) -> Vec<Option<Duration>> {
         let start = Instant::now();
         let mut direction = Direction::new(link, Random::new(3));
-        (0..count).map(|_| direction.send(start, &[0x80; 972]).map(|at| at - start)).collect()
+        (0..count)
+            .map(|_| direction.send(start, &[0x80; 972]).map(|at| at - start))
+            .collect()
     }
 
     #[test]
     fn loss_is_about_what_was_asked_for_and_the_same_each_time() {
         let link = Link::clean().loss(0.1);
-        let lost = arrivals(link, 10_000).iter().filter(|a| a.is_none()).count();
+        let lost = arrivals(link, 10_000)
+            .iter()
+            .filter(|a| a.is_none())
+            .count();
         assert!((900..1100).contains(&lost), "{lost}");
         assert_eq!(arrivals(link, 500), arrivals(link, 500));
     }

@@ -12,9 +12,11 @@ impl Random {
 
     /// A generator of its own for each name, whatever the others draw.
     pub fn named(seed: u64, name: &str) -> Self {
-        let mixed = name.bytes().fold(seed ^ 0x9e37_79b9_7f4a_7c15, |state, byte| {
-            Random(state ^ u64::from(byte)).number()
-        });
+        let mixed = name
+            .bytes()
+            .fold(seed ^ 0x9e37_79b9_7f4a_7c15, |state, byte| {
+                Random(state ^ u64::from(byte)).number()
+            });
         Random(mixed)
     }
 

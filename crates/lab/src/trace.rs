@@ -20,8 +20,11 @@ impl Trace {
     /// The first line in which two traces differ, of both.
     pub fn first_difference<'a>(&'a self, other: &'a Trace) -> Option<(&'a str, &'a str)> {
         let count = self.0.len().max(other.0.len());
-        let line = |trace: &'a Trace, index: usize| trace.0.get(index).map_or("(end)", String::as_str);
-        (0..count).map(|index| (line(self, index), line(other, index))).find(|(a, b)| a != b)
+        let line =
+            |trace: &'a Trace, index: usize| trace.0.get(index).map_or("(end)", String::as_str);
+        (0..count)
+            .map(|index| (line(self, index), line(other, index)))
+            .find(|(a, b)| a != b)
     }
 }
 
@@ -44,7 +47,10 @@ impl Replay {
     /// The seeds to run: those given, or the one to replay.
     #[allow(clippy::disallowed_methods, reason = "read by tests only")]
     pub fn seeds(given: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        match std::env::var(Self::VARIABLE).ok().and_then(|text| text.parse().ok()) {
+        match std::env::var(Self::VARIABLE)
+            .ok()
+            .and_then(|text| text.parse().ok())
+        {
             Some(seed) => vec![seed],
             None => given.into_iter().collect(),
         }
@@ -52,7 +58,12 @@ impl Replay {
 
     /// The line.
     pub fn line(&self) -> String {
-        format!("replay: {}={} cargo test -p sanderling-lab {}", Self::VARIABLE, self.seed, self.test)
+        format!(
+            "replay: {}={} cargo test -p sanderling-lab {}",
+            Self::VARIABLE,
+            self.seed,
+            self.test
+        )
     }
 }
 

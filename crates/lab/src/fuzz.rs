@@ -1,0 +1,1 @@
+//! Sequences of operations on a worker.

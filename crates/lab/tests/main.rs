@@ -1,0 +1,6 @@
+//! Scenarios on the virtual network.
+#![allow(clippy::unwrap_used)]
+
+mod lifetime;
+mod loss;
+mod publish_play;
