@@ -19,6 +19,7 @@ from sanderling.server.config import ServerConfig
 from sanderling.server.http import operations
 from sanderling.server.http.page import mount_page
 from sanderling.server.lifecycle import Services, start_services, stop_services
+from sanderling.server.proxy import Proxied
 from sanderling.server.ws.protocol import BoundedHttpProtocol, BoundedWebSocketProtocol
 from sanderling.server.ws.session import SignallingSession
 from sanderling.signaling.codec import MAX_MESSAGE_BYTES
@@ -63,6 +64,9 @@ def bind_port(host: str, port: int) -> socket.socket:
         ) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" takes IPv4 too, whatever the system's own idea is; any other address takes itself alone.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
         listener.listen(1024)
         listener.setblocking(False)
@@ -128,8 +132,9 @@ class Server(uvicorn.Server):
 
 def make_server(services: Services) -> Server:
     """Return the server for running services; serve it with the socket of ``bind_port``."""
+    settings, certificate = services.config, services.certificate
     config = uvicorn.Config(
-        create_app(services),
+        Proxied(create_app(services), proxies=settings.believed_proxies, prefix=settings.prefix),
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
@@ -138,7 +143,10 @@ def make_server(services: Services) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        # By Proxied, which knows of prefixes too.
         proxy_headers=False,
+        ssl_certfile=certificate.certificate if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None,
         timeout_graceful_shutdown=GRACE_S,
     )
     return Server(config, services)

@@ -8,14 +8,26 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from sanderling.errors import ErrorCode, SanderlingError
+from sanderling.server.reach import (
+    LOCAL_PROXIES,
+    check_public_addresses,
+    check_tls,
+    check_url,
+    parse_networks,
+    parse_prefix,
+    turn_urls,
+)
 
 __all__ = ["ServerConfig", "default_state_folder", "load_config", "parse_port_range"]
 
 ENVIRONMENT_PREFIX = "SANDERLING_"
+LISTS = frozenset({"media_listen", "public_address", "trusted_proxies", "turn"})
+"""Settings that take several values, separated by commas in variables and flags."""
 
 
 def default_state_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -36,12 +48,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """TCP port for HTTP and signalling; 0 = any free one."""
     state: str = ""
     """State folder; "" = ``default_state_folder()``."""
-    media_ports: str = "42000-42999"
-    """Ports for media, UDP and TCP, "first-last"; "0" = any free ones."""
+    media_ports: str = "42000-42015"
+    """Ports for media, UDP and TCP, "first-last"; "0" = any free ones. A worker takes one port, the first free one."""
     media_listen: tuple[str, ...] = ()
     """Addresses media sockets are bound to; none = every interface."""
-    media_address: tuple[str, ...] = ()
-    """Addresses put into candidates; none = those of the interfaces."""
+    public_address: tuple[str, ...] = ()
+    """Addresses clients send media to, in place of the interfaces'; "interfaces" in the list adds those."""
     workers: int = 1
     """Media worker threads."""
     max_sessions: int = 20_000
@@ -58,6 +70,22 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Opens /debug from other machines than this one; "" = only this machine."""
     static: str = ""
     """Folder of the web page; "" = the one in the package."""
+    tls: str = ""
+    """"self-signed", or "CERT,KEY": PEM files of the certificate chain and its key; "" = plain HTTP."""
+    proxy_headers: bool = False
+    """Believe X-Forwarded-* of proxies on this machine."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Believe X-Forwarded-* of proxies with these addresses or networks (CIDR) instead."""
+    path_prefix: str = ""
+    """Path under which a proxy shows this server, for example "/live"."""
+    public_url: str = ""
+    """Address that people open, where it is not this machine's own: behind a proxy or a name. Printed in links."""
+    turn: tuple[str, ...] = ()
+    """TURN servers for clients that reach this one no other way: "HOST:PORT", or "turns:HOST:PORT" for TLS."""
+    turn_secret_file: str = ""
+    """File with the secret shared with the TURN servers (coturn: static-auth-secret)."""
+    turn_ttl_s: int = 86_400
+    """How long TURN credentials are valid, in seconds."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -67,11 +95,30 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             (0.1 <= self.heartbeat_timeout_s <= 3600, "heartbeat_timeout_s is from 0.1 to 3600"),
             (0.1 <= self.login_timeout_s <= 600, "login_timeout_s is from 0.1 to 600"),
             (1 <= self.messages_per_s <= 100_000, "messages_per_s is from 1 to 100000"),
+            (60 <= self.turn_ttl_s <= 30 * 86_400, "turn_ttl_s is from 60 to 2592000"),
+            (bool(self.turn) == bool(self.turn_secret_file), "turn and turn_secret_file belong together"),
         ]
         for good, rule in problems:
             if not good:
                 raise ValueError(rule)
         parse_port_range(self.media_ports)
+        check_public_addresses(self.public_address)
+        check_tls(self.tls)
+        parse_networks(self.trusted_proxies)
+        parse_prefix(self.path_prefix)
+        check_url(self.public_url)
+        for server in self.turn:
+            turn_urls(server)
+
+    @property
+    def believed_proxies(self) -> tuple[str, ...]:
+        """Networks whose X-Forwarded-* headers count; none by default."""
+        return self.trusted_proxies or (LOCAL_PROXIES if self.proxy_headers else ())
+
+    @property
+    def prefix(self) -> str:
+        """Path under which everything is shown, "" or "/name": ``path_prefix``, else that of ``public_url``."""
+        return parse_prefix(self.path_prefix or urlsplit(self.public_url).path)
 
     @property
     def state_folder(self) -> Path:
@@ -152,7 +199,7 @@ def _from_environment(environment: Mapping[str, str], known: set[str]) -> dict[s
             continue
         key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
         if key in known:
-            lists = key in {"media_listen", "media_address"}
+            lists = key in LISTS
             values[key] = [part.strip() for part in text.split(",") if part.strip()] if lists else text
         elif near := difflib.get_close_matches(key, known, n=1, cutoff=0.8):
             # Other parts of the product have variables of this prefix too; a slip of the pen is told apart.

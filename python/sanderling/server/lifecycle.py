@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import socket
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,12 +12,15 @@ import structlog
 from sanderling.bridge import MediaEngine
 from sanderling.bridge.engine import NativeModule
 from sanderling.errors import ErrorCode, MediaUnavailable, SanderlingError
+from sanderling.server.addresses import Address, advertised, interface_addresses
 from sanderling.server.bus import InProcessBus
 from sanderling.server.config import ServerConfig, parse_port_range
 from sanderling.server.registry import InProcessRegistry
 from sanderling.server.rooms.context import RoomContext
 from sanderling.server.rooms.manager import RoomManager
 from sanderling.server.storage import SqliteStorage, Storage
+from sanderling.server.tls import Certificate, names_of, prepare_certificate
+from sanderling.server.turn import TurnServers, read_secret
 from sanderling.server.ws.session import SessionLimits, SessionObserver
 
 __all__ = ["Services", "start_services", "stop_services"]
@@ -37,6 +42,10 @@ class Services:
     rooms: RoomManager
     limits: SessionLimits
     observer: SessionObserver = field(default_factory=SessionObserver)
+    addresses: tuple[Address, ...] = ()
+    """Those of this machine's interfaces at the start."""
+    certificate: Certificate | None = None
+    """Of the HTTPS port; None when it speaks plain HTTP."""
     draining: bool = False
 
     async def health(self) -> dict[str, str]:
@@ -61,10 +70,13 @@ class Services:
 
 async def start_services(config: ServerConfig, *, native: NativeModule | None = None) -> Services:
     """Storage, then media, then rooms. When one fails, those before it are taken down again."""
+    addresses = interface_addresses()
+    certificate = await asyncio.to_thread(_certificate, config, addresses)
+    secret = await asyncio.to_thread(read_secret, config.turn_secret_file) if config.turn else ""
     storage = SqliteStorage(config.state_folder)
     await storage.open()
     try:
-        engine = _start_engine(config, native)
+        engine = _start_engine(config, addresses, native)
     except BaseException:
         await storage.aclose()
         raise
@@ -75,6 +87,7 @@ async def start_services(config: ServerConfig, *, native: NativeModule | None = 
         registry=registry,
         bus=bus,
         heartbeat_ms=int(config.heartbeat_timeout_s * 1000 / 3),
+        ice_servers=TurnServers(config.turn, secret, ttl_s=config.turn_ttl_s),
     )
     limits = SessionLimits(
         login_timeout_s=config.login_timeout_s,
@@ -82,16 +95,33 @@ async def start_services(config: ServerConfig, *, native: NativeModule | None = 
         messages_per_s=config.messages_per_s,
         messages_burst=config.messages_per_s * 2,
     )
-    return Services(config, storage, engine, bus, registry, RoomManager(context), limits)
+    return Services(
+        config,
+        storage,
+        engine,
+        bus,
+        registry,
+        RoomManager(context),
+        limits,
+        addresses=addresses,
+        certificate=certificate,
+    )
 
 
-def _start_engine(config: ServerConfig, native: NativeModule | None) -> MediaEngine:
+def _certificate(config: ServerConfig, addresses: tuple[Address, ...]) -> Certificate | None:
+    names = names_of(config, socket.gethostname(), addresses)
+    return prepare_certificate(config, names, now=dt.datetime.now(dt.UTC))
+
+
+def _start_engine(
+    config: ServerConfig, addresses: tuple[Address, ...], native: NativeModule | None
+) -> MediaEngine:
     try:
         return MediaEngine(
             workers=config.workers,
             listen=config.media_listen,
             ports=parse_port_range(config.media_ports),
-            advertise=config.media_address,
+            advertise=advertised(config.public_address, addresses),
             max_sessions=config.max_sessions,
             native=native,
         )
@@ -105,7 +135,7 @@ def _start_engine(config: ServerConfig, native: NativeModule | None) -> MediaEng
         raise SanderlingError(
             ErrorCode.ILLEGAL_PARAMETER,
             f"the media engine refuses its settings: {error}",
-            hint="see --media-ports, --media-address and --workers",
+            hint="see --media-ports, --public-address and --workers",
         ) from None
 
 

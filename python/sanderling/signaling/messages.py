@@ -14,6 +14,7 @@ __all__ = [
     "Error",
     "Heartbeat",
     "HeartbeatOk",
+    "IceServer",
     "Kicked",
     "Login",
     "LoginOk",
@@ -81,6 +82,18 @@ class RoomConfig(Value, frozen=True):
     max_member_count: int = 0
     """0 = unlimited."""
     is_user_status_notify: bool = False
+
+
+class IceServer(Value, frozen=True):
+    """A TURN server for clients that reach the node no other way; fields as in a browser's RTCIceServer."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = ""
+
+    def __repr__(self) -> str:
+        # Without the credential: this text may reach a log.
+        return f"IceServer(urls={self.urls!r})"
 
 
 class ClientInfo(Value, frozen=True):
@@ -183,6 +196,8 @@ class LoginOk(Message, frozen=True, tag="login_ok"):
     users: tuple[User, ...] = ()
     streams: tuple[Stream, ...] = ()
     viewer_answer: str = ""
+    ice_servers: tuple[IceServer, ...] = ()
+    """TURN servers to use from now on: for publishers at once, for the viewer transport by an ICE restart."""
 
 
 class Ok(Message, frozen=True, tag="ok"):

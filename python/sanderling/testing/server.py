@@ -148,7 +148,7 @@ async def server(
             state=folder,
             media_ports="0",
             media_listen=(LOOPBACK,),
-            media_address=(LOOPBACK,),
+            public_address=(LOOPBACK,),
             workers=workers,
             heartbeat_timeout_s=heartbeat_timeout_s,
             login_timeout_s=login_timeout_s,

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 import uvloop
 
+from sanderling.cli.announcement import Announcement
 from sanderling.cli.terminal import errors_as_sentences, progress, results
-from sanderling.server.app import SIGNALLING_PATH
 from sanderling.server.app import serve as run_server
-from sanderling.server.config import ServerConfig, load_config
+from sanderling.server.config import load_config
 from sanderling.server.lifecycle import Services
+from sanderling.server.reach import split_list
 from sanderling.server.telemetry import configure_logging
 
 __all__ = ["serve"]
@@ -30,12 +31,14 @@ def serve(
     ] = None,
     media_ports: Annotated[
         str | None,
-        typer.Option(metavar="A-B", help="Ports for media, UDP and TCP; 0 = any free ones.  [42000-42999]"),
+        typer.Option(metavar="A-B", help="Ports for media, UDP and TCP; 0 = any free ones.  [42000-42015]"),
     ] = None,
-    media_address: Annotated[
+    public_address: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="IP", help="Address clients send media to; may be repeated.  [all of this machine]"
+            metavar="IP[,IP]",
+            help="Addresses clients send media to, in place of this machine's own; 'interfaces' in the list adds"
+            " those.  [all of this machine]",
         ),
     ] = None,
     media_listen: Annotated[
@@ -43,6 +46,33 @@ def serve(
         typer.Option(metavar="IP", help="Address media sockets are bound to; may be repeated.  [every one]"),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Media worker threads.  [1]")] = None,
+    tls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="self-signed|CERT,KEY", help="HTTPS: a certificate made here, or PEM files.  [off]"
+        ),
+    ] = None,
+    proxy_headers: Annotated[
+        bool | None, typer.Option("--proxy-headers", help="Believe X-Forwarded-* of a proxy on this machine.")
+    ] = None,
+    trusted_proxies: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR[,CIDR]", help="Believe X-Forwarded-* of proxies in these networks."),
+    ] = None,
+    path_prefix: Annotated[
+        str | None, typer.Option(metavar="/PATH", help="Path under which a proxy shows this server.")
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Address people open, where it is not this machine's own."),
+    ] = None,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT[,…]", help="TURN servers for clients; turns:HOST:PORT for TLS."),
+    ] = None,
+    turn_secret_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The secret shared with the TURN servers.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(metavar="console|json", help="Form of log lines.")] = None,
     log_level: Annotated[
         str | None, typer.Option(metavar="debug|info|warning|error", help="Least level.")
@@ -62,9 +92,16 @@ def serve(
                 "port": port,
                 "state": state,
                 "media_ports": media_ports,
-                "media_address": media_address or None,
-                "media_listen": media_listen or None,
+                "public_address": split_list(public_address),
+                "media_listen": split_list(media_listen),
                 "workers": workers,
+                "tls": tls,
+                "proxy_headers": proxy_headers,
+                "trusted_proxies": split_list(trusted_proxies),
+                "path_prefix": path_prefix,
+                "public_url": public_url,
+                "turn": split_list(turn),
+                "turn_secret_file": turn_secret_file,
                 "log_format": log_format,
                 "log_level": log_level,
             },
@@ -72,32 +109,14 @@ def serve(
         configure_logging(settings.log_format, settings.log_level)
 
         def on_ready(services: Services, bound_port: int) -> None:
-            _announce(settings, services, bound_port, ready_json=ready_json)
+            announcement = Announcement(settings, services, bound_port)
+            if ready_json:
+                print(json.dumps(announcement.as_json()), flush=True)
+                return
+            for line in announcement.lines():
+                results.print(line)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run_server(settings, on_ready=on_ready))
     if not ready_json:
         progress.print("stopped")
-
-
-def _announce(settings: ServerConfig, services: Services, port: int, *, ready_json: bool) -> None:
-    # An address that means "every one" is none a client can connect to.
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    if ":" in shown and not shown.startswith("["):
-        shown = f"[{shown}]"
-    url = f"http://{shown}:{port}"
-    if ready_json:
-        ready = {
-            "url": url,
-            "ws_url": f"ws://{shown}:{port}{SIGNALLING_PATH}",
-            "port": port,
-            "candidates": services.engine.candidates,
-        }
-        print(json.dumps(ready), flush=True)
-        return
-    where = f" --state {settings.state}" if settings.state else ""
-    media = sorted({candidate.split()[-1] for worker in services.engine.candidates for candidate in worker})
-    results.print(f"Sanderling serves at {url}  (media: port {', '.join(media)}, UDP and TCP)")
-    results.print(f"  an AppID:  sanderling project create --name mine{where}")
-    results.print(f"  a token:   sanderling token create --app-id APPID --user-id alice{where}")
-    results.print("  Ctrl-C stops")

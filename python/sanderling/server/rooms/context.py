@@ -17,6 +17,7 @@ from sanderling.server.bus import Bus
 from sanderling.server.registry import Registry
 from sanderling.server.rooms.member import Member, Publication
 from sanderling.server.storage import Storage
+from sanderling.signaling.messages import IceServer
 
 __all__ = ["Background", "RoomContext", "check_present"]
 
@@ -53,6 +54,10 @@ def _session_id() -> str:
     return uuid.uuid4().hex
 
 
+def _no_ice_servers(_user_id: str, _now: float) -> tuple[IceServer, ...]:
+    return ()
+
+
 @dataclass(slots=True)
 class RoomContext:
     """Services and indexes. ``clock`` gives Unix seconds; ``new_session_id`` a fresh name for a session."""
@@ -65,6 +70,8 @@ class RoomContext:
     heartbeat_ms: int = 10_000
     clock: Callable[[], float] = time.time
     new_session_id: Callable[[], str] = _session_id
+    ice_servers: Callable[[str, float], tuple[IceServer, ...]] = _no_ice_servers
+    """TURN servers for a userID at a Unix time in seconds."""
     background: Background = field(default_factory=Background)
     publishers: dict[int, tuple[Member, Publication]] = field(default_factory=dict)
     """By session number in the engine."""

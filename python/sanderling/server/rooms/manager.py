@@ -249,6 +249,7 @@ class RoomManager:
                 users=users,
                 streams=streams,
                 viewer_answer=answer,
+                ice_servers=self._context.ice_servers(member.user.user_id, self._context.clock()),
             )
         )
         for part in more_users:

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
+from sanderling.server.proxy import origin_of
 from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.ws.limits import TokenBucket
 from sanderling.server.ws.outbox import QueueOutbox
@@ -114,8 +115,7 @@ class SignallingSession:
 
     async def run(self) -> None:
         """Serve the connection."""
-        client = self._socket.client
-        connection = self._rooms.connect(self._outbox, f"{client.host}:{client.port}" if client else "")
+        connection = self._rooms.connect(self._outbox, origin_of(self._socket.scope.get("client")))
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(self._read(connection)),

@@ -104,6 +104,7 @@ export interface LoginOk {
   readonly users?: readonly User[];
   readonly streams?: readonly Stream[];
   readonly viewer_answer?: string;
+  readonly ice_servers?: readonly IceServer[];
 }
 
 /** A published stream as the room sees it. */
@@ -119,6 +120,13 @@ export interface Stream {
 export interface Track {
   readonly kind: string;
   readonly codec?: string;
+}
+
+/** A TURN server for clients that reach the node no other way; fields as in a browser's RTCIceServer. */
+export interface IceServer {
+  readonly urls: readonly string[];
+  readonly username?: string;
+  readonly credential?: string;
 }
 
 /** The request was carried out. */
@@ -300,7 +308,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   LoginOk: {
     required: ["seq", "session_id", "server_ms", "heartbeat_ms", "max_plays"],
-    fields: { seq: "integer", session_id: "string", server_ms: "integer", heartbeat_ms: "integer", max_plays: "integer", users: "User[]", streams: "Stream[]", viewer_answer: "string" },
+    fields: { seq: "integer", session_id: "string", server_ms: "integer", heartbeat_ms: "integer", max_plays: "integer", users: "User[]", streams: "Stream[]", viewer_answer: "string", ice_servers: "IceServer[]" },
   },
   Stream: {
     required: ["stream_id", "user"],
@@ -309,6 +317,10 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   Track: {
     required: ["kind"],
     fields: { kind: "string", codec: "string" },
+  },
+  IceServer: {
+    required: ["urls"],
+    fields: { urls: "string[]", username: "string", credential: "string" },
   },
   Ok: {
     required: ["seq"],
