@@ -37,7 +37,8 @@ const USERNAME_LIMIT: usize = 513;
 
 /// Whether a STUN binding request nominates its path (USE-CANDIDATE, RFC 8445 section 7.1.2).
 pub fn stun_nominates(datagram: &[u8]) -> bool {
-    attributes(datagram).is_some_and(|mut attributes| attributes.any(|(kind, _)| kind == USE_CANDIDATE))
+    attributes(datagram)
+        .is_some_and(|mut attributes| attributes.any(|(kind, _)| kind == USE_CANDIDATE))
 }
 
 /// Fragment of ours in the USERNAME of a STUN binding request, i.e. what stands before the colon
@@ -59,7 +60,9 @@ fn attributes(datagram: &[u8]) -> Option<impl Iterator<Item = (u16, &[u8])>> {
         return None;
     }
     Some(std::iter::from_fn(move || {
-        let [t0, t1, l0, l1, after @ ..] = rest else { return None };
+        let [t0, t1, l0, l1, after @ ..] = rest else {
+            return None;
+        };
         let size = usize::from(u16::from_be_bytes([*l0, *l1]));
         let value = after.get(..size)?;
         rest = after.get(size.next_multiple_of(4)..).unwrap_or_default();
@@ -111,7 +114,10 @@ mod tests {
 
     #[test]
     fn the_local_fragment_is_what_stands_before_the_colon() {
-        let request = binding_request(&[0x80, 0x22, 0, 1, 9, 0, 0, 0, 0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x', b'y', b'z', 0, 0, 0]);
+        let request = binding_request(&[
+            0x80, 0x22, 0, 1, 9, 0, 0, 0, 0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x',
+            b'y', b'z', 0, 0, 0,
+        ]);
         assert_eq!(stun_local_fragment(&request), Some("abcd"));
     }
 
@@ -136,8 +142,17 @@ mod tests {
         let mut cookie = good.clone();
         cookie[4] ^= 1;
         assert_eq!(stun_local_fragment(&cookie), None);
-        assert_eq!(stun_local_fragment(&binding_request(&[0, 6, 0, 4, b'a', b'b', b'c', b'd'])), None);
-        assert_eq!(stun_local_fragment(&binding_request(&[0, 6, 0, 2, b':', b'b', 0, 0])), None);
-        assert_eq!(stun_local_fragment(&binding_request(&[0, 6, 0xff, 0xff, b'a', b':', b'b', 0])), None);
+        assert_eq!(
+            stun_local_fragment(&binding_request(&[0, 6, 0, 4, b'a', b'b', b'c', b'd'])),
+            None
+        );
+        assert_eq!(
+            stun_local_fragment(&binding_request(&[0, 6, 0, 2, b':', b'b', 0, 0])),
+            None
+        );
+        assert_eq!(
+            stun_local_fragment(&binding_request(&[0, 6, 0xff, 0xff, b'a', b':', b'b', 0])),
+            None
+        );
     }
 }

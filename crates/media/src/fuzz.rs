@@ -15,7 +15,10 @@ pub fn datagram(data: &[u8]) {
 pub fn payload(data: &[u8]) {
     for codec in Codec::ALL {
         let mark = codec::mark(codec, data);
-        assert!(!mark.key_frame || mark.frame_start, "{codec}: a key frame that begins no frame");
+        assert!(
+            !mark.key_frame || mark.frame_start,
+            "{codec}: a key frame that begins no frame"
+        );
     }
     let _ = Vp8Picture::parse(data);
 }

@@ -27,7 +27,13 @@ pub(crate) struct Reference {
 
 impl CaptureClock {
     /// A report came in: the publisher's clock showed `sender_ns` (Unix time) when its stream was at `rtp`.
-    pub(crate) fn report(&mut self, rtp: u32, sender_ns: i64, received: Instant, wall: &WallClock) -> Reference {
+    pub(crate) fn report(
+        &mut self,
+        rtp: u32,
+        sender_ns: i64,
+        received: Instant,
+        wall: &WallClock,
+    ) -> Reference {
         let offset = wall.unix_ns(received).saturating_sub(sender_ns);
         if self.offsets.len() < WINDOW {
             self.offsets.push(offset);
@@ -53,19 +59,31 @@ impl CaptureClock {
         arrival: Instant,
         wall: &WallClock,
     ) -> Instant {
-        let (Some(reference), Some(offset)) = (reference, self.offset()) else { return arrival };
+        let (Some(reference), Some(offset)) = (reference, self.offset()) else {
+            return arrival;
+        };
         // Signed distance, so that it may lie on either side of the report (RFC 3550 timestamps wrap).
         let ticks = i64::from(rtp.wrapping_sub(reference.rtp).cast_signed());
         let distance_ns = ticks.saturating_mul(1_000_000_000) / i64::from(clock_rate);
-        let unix_ns = reference.sender_ns.saturating_add(distance_ns).saturating_add(offset);
+        let unix_ns = reference
+            .sender_ns
+            .saturating_add(distance_ns)
+            .saturating_add(offset);
         let captured = wall.instant(unix_ns).unwrap_or(arrival);
         // A report that makes no sense must not hold media back: nothing live is older than ten seconds.
-        let oldest = arrival.checked_sub(Duration::from_secs(10)).unwrap_or(arrival);
-        if captured < oldest { arrival } else { captured.min(arrival) }
+        let oldest = arrival
+            .checked_sub(Duration::from_secs(10))
+            .unwrap_or(arrival);
+        if captured < oldest {
+            arrival
+        } else {
+            captured.min(arrival)
+        }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use std::time::SystemTime;
 
@@ -99,10 +117,25 @@ mod tests {
         let mut clock = CaptureClock::default();
         assert_eq!(clock.captured(None, 5, 90_000, start, &wall), start);
         let reference = clock.report(0, wall.unix_ns(start), start, &wall);
-        assert_eq!(clock.captured(Some(reference), 90_000, 90_000, start, &wall), start);
-        let wild = clock.captured(Some(reference), 0_u32.wrapping_sub(90_000 * 60), 90_000, start, &wall);
+        assert_eq!(
+            clock.captured(Some(reference), 90_000, 90_000, start, &wall),
+            start
+        );
+        let wild = clock.captured(
+            Some(reference),
+            0_u32.wrapping_sub(90_000 * 60),
+            90_000,
+            start,
+            &wall,
+        );
         assert_eq!(wild, start);
-        let before = clock.captured(Some(reference), 0_u32.wrapping_sub(90), 90_000, start, &wall);
+        let before = clock.captured(
+            Some(reference),
+            0_u32.wrapping_sub(90),
+            90_000,
+            start,
+            &wall,
+        );
         assert_eq!(start - before, Duration::from_millis(1));
     }
 }

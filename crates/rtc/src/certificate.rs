@@ -20,7 +20,11 @@ impl Certificate {
         let provider = Arc::new(from_feature_flags());
         let certificate = provider.dtls_provider.generate_certificate()?;
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
-        Some(Self { provider, certificate, fingerprint })
+        Some(Self {
+            provider,
+            certificate,
+            fingerprint,
+        })
     }
 
     /// SHA-256 digest of the certificate.

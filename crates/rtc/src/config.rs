@@ -32,14 +32,21 @@ pub struct WallClock {
 impl WallClock {
     /// The wall clock shows `time` at `instant`.
     pub fn new(instant: Instant, time: SystemTime) -> Self {
-        Self { instant, unix: time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() }
+        Self {
+            instant,
+            unix: time
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
     }
 
     /// Nanoseconds of Unix time at an instant.
     pub fn unix_ns(&self, at: Instant) -> i64 {
         let base = i64::try_from(self.unix.as_nanos()).unwrap_or(i64::MAX);
-        let later = i64::try_from(at.saturating_duration_since(self.instant).as_nanos()).unwrap_or(i64::MAX);
-        let earlier = i64::try_from(self.instant.saturating_duration_since(at).as_nanos()).unwrap_or(i64::MAX);
+        let later = i64::try_from(at.saturating_duration_since(self.instant).as_nanos())
+            .unwrap_or(i64::MAX);
+        let earlier = i64::try_from(self.instant.saturating_duration_since(at).as_nanos())
+            .unwrap_or(i64::MAX);
         base.saturating_add(later).saturating_sub(earlier)
     }
 
@@ -47,12 +54,16 @@ impl WallClock {
     pub fn instant(&self, unix_ns: i64) -> Option<Instant> {
         let base = i64::try_from(self.unix.as_nanos()).ok()?;
         let distance = Duration::from_nanos(unix_ns.abs_diff(base));
-        if unix_ns >= base { self.instant.checked_add(distance) } else { self.instant.checked_sub(distance) }
+        if unix_ns >= base {
+            self.instant.checked_add(distance)
+        } else {
+            self.instant.checked_sub(distance)
+        }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -61,7 +72,10 @@ mod tests {
         let start = Instant::now();
         let clock = WallClock::new(start, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
         assert_eq!(clock.unix_ns(start), 1_000_000_000_000);
-        assert_eq!(clock.unix_ns(start + Duration::from_millis(5)), 1_000_005_000_000);
+        assert_eq!(
+            clock.unix_ns(start + Duration::from_millis(5)),
+            1_000_005_000_000
+        );
         let later = start + Duration::from_secs(3);
         assert_eq!(clock.instant(clock.unix_ns(later)).unwrap(), later);
     }

@@ -5,11 +5,20 @@ use crate::sdp::{LocalDescription, Negotiated, Offer, Role, Sender};
 
 /// An offer, what is agreed on it, and an answer that repeats none of its line breaks.
 pub fn offer(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(offer) = Offer::parse(text) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(offer) = Offer::parse(text) else {
+        return;
+    };
     for role in [Role::Publisher, Role::Viewer] {
-        let Ok(negotiated) = Negotiated::new(role, &offer, None) else { continue };
-        let ice = IceCredentials { fragment: "fragment".into(), password: "password".into() };
+        let Ok(negotiated) = Negotiated::new(role, &offer, None) else {
+            continue;
+        };
+        let ice = IceCredentials {
+            fragment: "fragment".into(),
+            password: "password".into(),
+        };
         let local = LocalDescription {
             session: 1,
             version: 0,
@@ -18,9 +27,18 @@ pub fn offer(data: &[u8]) {
             candidates: &[],
             cname: "cname",
         };
-        let answer = local.answer(&negotiated, |_| Some(Sender { slot: 0, ssrc: 1, repair: Some(2) }));
+        let answer = local.answer(&negotiated, |_| {
+            Some(Sender {
+                slot: 0,
+                ssrc: 1,
+                repair: Some(2),
+            })
+        });
         for line in answer.split_terminator("\r\n") {
-            assert!(line.as_bytes().get(1) == Some(&b'='), "not a line of SDP: {line:?}");
+            assert!(
+                line.as_bytes().get(1) == Some(&b'='),
+                "not a line of SDP: {line:?}"
+            );
         }
         // The same offer again is a later offer of the same session.
         let again = Negotiated::new(role, &offer, Some(&negotiated));

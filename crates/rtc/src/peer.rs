@@ -15,7 +15,9 @@ use str0m::{Candidate, IceCreds, Input, Output, Reason, Rtc, RtcConfig};
 
 use crate::config::Config;
 use crate::random::Random;
-use crate::sdp::{HeaderExtension, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender};
+use crate::sdp::{
+    HeaderExtension, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender,
+};
 use crate::session::{Accepted, Batch, IceCredentials, WakeReason};
 
 /// Between reports on each stream. libwebrtc wants a sender report early to line audio and video up.
@@ -34,6 +36,8 @@ struct Alias {
 }
 
 /// The engine's next output.
+// It is moved once and never kept; a box would cost an allocation per packet.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
     /// Send `len` bytes of the caller's buffer.
     Transmit(Path, usize),
@@ -67,7 +71,12 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Agree on an offer and make the engine for it.
-    pub(crate) fn new(now: Instant, role: Role, offer: &str, config: Config) -> Result<Self, Rejected> {
+    pub(crate) fn new(
+        now: Instant,
+        role: Role,
+        offer: &str,
+        config: Config,
+    ) -> Result<Self, Rejected> {
         let negotiated = Negotiated::new(role, &Offer::parse(offer)?, None)?;
         let mut random = config.random.clone();
         let ice = random.ice_credentials();
@@ -110,7 +119,11 @@ impl Peer {
 
     /// Agree on a later offer. Returns how many sections there were before.
     pub(crate) fn renegotiate(&mut self, offer: &str) -> Result<usize, Rejected> {
-        let negotiated = Negotiated::new(self.negotiated.role, &Offer::parse(offer)?, Some(&self.negotiated))?;
+        let negotiated = Negotiated::new(
+            self.negotiated.role,
+            &Offer::parse(offer)?,
+            Some(&self.negotiated),
+        )?;
         let known = self.negotiated.sections.len();
         if negotiated.remote != self.negotiated.remote {
             // RFC 8445 section 9: the offerer asks for a restart by new credentials; so do we.
@@ -160,10 +173,24 @@ impl Peer {
         &self.config.wall_clock
     }
 
-    pub(crate) fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Accepted {
-        let Some(class) = demux::classify(datagram).filter(|_| !self.over) else { return Accepted::No };
-        let Some(destination) = self.destination(path) else { return Accepted::No };
-        let Ok(receive) = Receive::new(str0m_protocol(path.protocol), path.remote, destination, datagram) else {
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+    ) -> Accepted {
+        let Some(class) = demux::classify(datagram).filter(|_| !self.over) else {
+            return Accepted::No;
+        };
+        let Some(destination) = self.destination(path) else {
+            return Accepted::No;
+        };
+        let Ok(receive) = Receive::new(
+            str0m_protocol(path.protocol),
+            path.remote,
+            destination,
+            datagram,
+        ) else {
             return Accepted::No;
         };
         let input = Input::Receive(now, receive);
@@ -191,15 +218,23 @@ impl Peer {
 
     /// Candidate that the engine is told a datagram came to.
     fn destination(&self, path: Path) -> Option<SocketAddr> {
-        let candidates = || self.config.candidates.iter().filter(|(protocol, _)| *protocol == path.protocol);
+        let candidates = || {
+            self.config
+                .candidates
+                .iter()
+                .filter(|(protocol, _)| *protocol == path.protocol)
+        };
         if candidates().any(|(_, address)| *address == path.local) {
             return Some(path.local);
         }
-        candidates().map(|(_, address)| *address).find(|address| address.is_ipv4() == path.remote.is_ipv4())
+        candidates()
+            .map(|(_, address)| *address)
+            .find(|address| address.is_ipv4() == path.remote.is_ipv4())
     }
 
     fn remember(&mut self, candidate: SocketAddr, path: Path) {
-        self.aliases.retain(|alias| alias.candidate != candidate || alias.path.remote != path.remote);
+        self.aliases
+            .retain(|alias| alias.candidate != candidate || alias.path.remote != path.remote);
         if candidate != path.local {
             if self.aliases.len() == ALIAS_LIMIT {
                 self.aliases.remove(0);
@@ -222,7 +257,9 @@ impl Peer {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
-                    let Some(room) = buffer.get_mut(..transmit.contents.len()) else { continue };
+                    let Some(room) = buffer.get_mut(..transmit.contents.len()) else {
+                        continue;
+                    };
                     room.copy_from_slice(&transmit.contents);
                     let path = self.route(&transmit);
                     return Step::Transmit(path, transmit.contents.len());
@@ -244,11 +281,17 @@ impl Peer {
     }
 
     /// Drain into a batch, keeping what happened meanwhile.
-    pub(crate) fn drain<B: Batch>(&mut self, batch: &mut B, mut event: impl FnMut(str0m::Event)) -> bool {
+    pub(crate) fn drain<B: Batch>(
+        &mut self,
+        batch: &mut B,
+        mut event: impl FnMut(str0m::Event),
+    ) -> bool {
         self.idle = None;
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => batch.push(self.route(&transmit), &transmit.contents),
+                Ok(Output::Transmit(transmit)) => {
+                    batch.push(self.route(&transmit), &transmit.contents)
+                }
                 Ok(Output::Event(happened)) => event(happened),
                 Ok(Output::Timeout(at)) => {
                     let reason = wake_reason(self.rtc.last_timeout_reason());
@@ -270,13 +313,24 @@ impl Peer {
         if let (Some(nominated), false) = (self.nominated, stun) {
             return nominated;
         }
-        let protocol = if transmit.proto == Str0mProtocol::Udp { Protocol::Udp } else { Protocol::Tcp };
+        let protocol = if transmit.proto == Str0mProtocol::Udp {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
         let alias = self.aliases.iter().find(|alias| {
             alias.candidate == transmit.source
                 && alias.path.remote == transmit.destination
                 && alias.path.protocol == protocol
         });
-        alias.map_or(Path { protocol, local: transmit.source, remote: transmit.destination }, |alias| alias.path)
+        alias.map_or(
+            Path {
+                protocol,
+                local: transmit.source,
+                remote: transmit.destination,
+            },
+            |alias| alias.path,
+        )
     }
 
     /// Say goodbye: RTCP BYE and DTLS close_notify.
@@ -304,7 +358,11 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
         .clear_codecs()
         .clear_extension_map();
     let mut known = Vec::new();
-    for codec in negotiated.sections.iter().flat_map(|section| &section.codecs) {
+    for codec in negotiated
+        .sections
+        .iter()
+        .flat_map(|section| &section.codecs)
+    {
         if known.contains(&codec.payload_type) {
             continue;
         }
@@ -329,7 +387,11 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
             FormatParams::default(),
         );
     }
-    for (id, extension) in negotiated.sections.iter().flat_map(|section| &section.extensions) {
+    for (id, extension) in negotiated
+        .sections
+        .iter()
+        .flat_map(|section| &section.extensions)
+    {
         engine = engine.set_extension(*id, engine_extension(*extension));
     }
     engine.build(now)
@@ -361,14 +423,22 @@ fn engine_extension(extension: HeaderExtension) -> Extension {
 }
 
 fn credentials(ice: &IceCredentials) -> IceCreds {
-    IceCreds { ufrag: ice.fragment.clone(), pass: ice.password.clone() }
+    IceCreds {
+        ufrag: ice.fragment.clone(),
+        pass: ice.password.clone(),
+    }
 }
 
 /// `None` for an address that can be no candidate, such as a multicast one.
 fn host_candidate(protocol: Protocol, address: SocketAddr) -> Option<Candidate> {
     match protocol {
         Protocol::Udp => Candidate::builder().udp().host(address).build().ok(),
-        Protocol::Tcp => Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build().ok(),
+        Protocol::Tcp => Candidate::builder()
+            .tcp()
+            .host(address)
+            .tcptype(TcpType::Passive)
+            .build()
+            .ok(),
     }
 }
 

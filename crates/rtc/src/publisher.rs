@@ -67,31 +67,59 @@ impl Str0mPublisher {
     }
 
     fn add_tracks(&mut self, from: usize) {
-        let sections: Vec<Section> = self.peer.negotiated.sections.iter().skip(from).cloned().collect();
+        let sections: Vec<Section> = self
+            .peer
+            .negotiated
+            .sections
+            .iter()
+            .skip(from)
+            .cloned()
+            .collect();
         for section in sections {
-            let (Some(kind), Some(codec)) = (section.kind, section.codecs.first()) else { continue };
+            let (Some(kind), Some(codec)) = (section.kind, section.codecs.first()) else {
+                continue;
+            };
             let section_mid = mid(&section.mid);
-            let rids: Vec<Rid> = section.rids.iter().map(|rid| Rid::from(rid.as_str())).collect();
+            let rids: Vec<Rid> = section
+                .rids
+                .iter()
+                .map(|rid| Rid::from(rid.as_str()))
+                .collect();
             let mut direct = self.peer.rtc.direct_api();
             for &(ssrc, repair) in &section.ssrcs {
                 let repair = repair.filter(|_| codec.repair_payload_type.is_some());
-                let stream = direct.expect_stream_rx(ssrc.into(), repair.map(Into::into), section_mid, None);
+                let stream =
+                    direct.expect_stream_rx(ssrc.into(), repair.map(Into::into), section_mid, None);
                 // Without RTX there is nothing that could answer.
                 stream.suppress_nack(repair.is_none());
             }
             let layers = if rids.is_empty() {
                 vec![Layer::default()]
             } else {
-                rids.iter().map(|rid| Layer { rid: Some(*rid), ..Layer::default() }).collect()
+                rids.iter()
+                    .map(|rid| Layer {
+                        rid: Some(*rid),
+                        ..Layer::default()
+                    })
+                    .collect()
             };
             self.tracks.push(TrackInfo {
                 kind,
                 codec: codec.codec,
-                profile: if kind == Kind::Video { codec.profile } else { Profile::None },
+                profile: if kind == Kind::Video {
+                    codec.profile
+                } else {
+                    Profile::None
+                },
                 mid: section.mid.clone(),
                 layers: u8::try_from(layers.len()).unwrap_or(u8::MAX),
             });
-            self.ingests.push(Ingest { mid: section_mid, codec: codec.codec, payload_type: codec.payload_type, layers });
+            self.ingests.push(Ingest {
+                mid: section_mid,
+                codec: codec.codec,
+                payload_type: codec.payload_type,
+                layers,
+            });
         }
     }
 
@@ -113,8 +141,14 @@ impl Str0mPublisher {
     }
 
     fn find(&self, section: Mid, rid: Option<Rid>) -> Option<(usize, usize)> {
-        let track = self.ingests.iter().position(|ingest| ingest.mid == section)?;
-        let layer = self.ingests[track].layers.iter().position(|layer| layer.rid == rid)?;
+        let track = self
+            .ingests
+            .iter()
+            .position(|ingest| ingest.mid == section)?;
+        let layer = self.ingests[track]
+            .layers
+            .iter()
+            .position(|layer| layer.rid == rid)?;
         Some((track, layer))
     }
 
@@ -134,7 +168,9 @@ impl Str0mPublisher {
         let timestamp = packet.header.timestamp;
         let wall = self.peer.wall_clock();
         let arrival = packet.timestamp;
-        let captured = self.clock.captured(layer.reference, timestamp, kind.clock_rate(), arrival, wall);
+        let captured =
+            self.clock
+                .captured(layer.reference, timestamp, kind.clock_rate(), arrival, wall);
         let mark = Packet::mark(ingest.codec, &packet.payload);
         let packet = Packet {
             kind,
@@ -157,14 +193,21 @@ impl Str0mPublisher {
         let values = &packet.header.ext_vals;
         let level = values.audio_level.zip(values.voice_activity);
         let delay = values.play_delay_min.zip(values.play_delay_max);
-        let hundredths = |time: str0m::media::MediaTime| u16::try_from(time.numer()).unwrap_or(0) & 0x0fff;
+        let hundredths =
+            |time: str0m::media::MediaTime| u16::try_from(time.numer()).unwrap_or(0) & 0x0fff;
         let captured = values.abs_capture_time.as_ref().zip(self.clock.offset());
         Extensions {
             audio_level: level.map(|(dbov, voice)| AudioLevel { dbov, voice }),
-            orientation: values.video_orientation.map(|orientation| orientation as u8),
-            playout_delay: delay.map(|(min, max)| PlayoutDelay { min: hundredths(min), max: hundredths(max) }),
-            capture_unix_ns: captured
-                .and_then(|(value, offset)| u64::try_from(unix_ns(value.capture_time).saturating_add(offset)).ok()),
+            orientation: values
+                .video_orientation
+                .map(|orientation| orientation as u8),
+            playout_delay: delay.map(|(min, max)| PlayoutDelay {
+                min: hundredths(min),
+                max: hundredths(max),
+            }),
+            capture_unix_ns: captured.and_then(|(value, offset)| {
+                u64::try_from(unix_ns(value.capture_time).saturating_add(offset)).ok()
+            }),
             content_type: values.video_content_type,
         }
     }
@@ -180,7 +223,13 @@ impl Str0mPublisher {
             str0m::Event::SenderFeedback(feedback) => {
                 let (track, layer) = self.find(feedback.mid, feedback.rid)?;
                 let info = &feedback.sender_info;
-                self.report(track, layer, info.rtp_time.numer(), info.ntp_time, feedback.received_at);
+                self.report(
+                    track,
+                    layer,
+                    info.rtp_time.numer(),
+                    info.ntp_time,
+                    feedback.received_at,
+                );
                 None
             }
             str0m::Event::MediaIngressStats(stats) => {
@@ -195,10 +244,19 @@ impl Str0mPublisher {
         }
     }
 
-    fn report(&mut self, track: usize, layer: usize, rtp: u64, sent: SystemTime, received: Instant) {
+    fn report(
+        &mut self,
+        track: usize,
+        layer: usize,
+        rtp: u64,
+        sent: SystemTime,
+        received: Instant,
+    ) {
         // The engine extends RTP time to 64 bits; the wire has the low 32.
         let rtp = (rtp & u64::from(u32::MAX)) as u32;
-        let reference = self.clock.report(rtp, unix_ns(sent), received, self.peer.wall_clock());
+        let reference = self
+            .clock
+            .report(rtp, unix_ns(sent), received, self.peer.wall_clock());
         self.ingests[track].layers[layer].reference = Some(reference);
     }
 }
@@ -223,7 +281,11 @@ impl Session for Str0mPublisher {
                 }
                 Step::Failed if !self.failed => {
                     self.failed = true;
-                    return Output::Event(if self.peer.connected { Event::PeerClosed } else { Event::HandshakeFailed });
+                    return Output::Event(if self.peer.connected {
+                        Event::PeerClosed
+                    } else {
+                        Event::HandshakeFailed
+                    });
                 }
                 Step::Failed => return Output::WakeAt(None, crate::WakeReason::Idle),
                 Step::Wake(at, reason) => return Output::WakeAt(at, reason),
@@ -275,13 +337,21 @@ impl Session for Str0mPublisher {
     }
 
     fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool {
-        let Some(ingest) = self.ingests.get(track).filter(|ingest| ingest.codec.kind() == Kind::Video) else {
+        let Some(ingest) = self
+            .ingests
+            .get(track)
+            .filter(|ingest| ingest.codec.kind() == Kind::Video)
+        else {
             return false;
         };
-        let Some(layer) = ingest.layers.get(usize::from(layer)) else { return false };
+        let Some(layer) = ingest.layers.get(usize::from(layer)) else {
+            return false;
+        };
         let (section, rid) = (ingest.mid, layer.rid);
         let mut direct = self.peer.rtc.direct_api();
-        let Some(stream) = direct.stream_rx_by_mid(section, rid) else { return false };
+        let Some(stream) = direct.stream_rx_by_mid(section, rid) else {
+            return false;
+        };
         stream.request_keyframe(KeyframeRequestKind::Pli);
         // The engine turns wishes into RTCP when time passes.
         self.peer.handle_timeout(now);

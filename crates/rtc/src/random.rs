@@ -9,7 +9,8 @@ use crate::certificate::Certificate;
 use crate::session::IceCredentials;
 
 /// The 64 characters that ICE allows (RFC 8839 section 5.4).
-const ICE_CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const ICE_CHARACTERS: &[u8; 64] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A generator in counter mode over SHA-256: who does not know the seed cannot tell its output from chance, so it may
 /// make ICE passwords; who does can replay a run.
@@ -25,14 +26,26 @@ pub struct Random {
 impl Random {
     /// Begin at the start of a seed's sequence.
     pub fn new(certificate: &Certificate, seed: [u8; 32]) -> Self {
-        Self { provider: Arc::clone(&certificate.provider), seed, block: 0, pool: [0; 32], used: 32 }
+        Self {
+            provider: Arc::clone(&certificate.provider),
+            seed,
+            block: 0,
+            pool: [0; 32],
+            used: 32,
+        }
     }
 
     /// Split off a generator of its own, e.g. for one session.
     pub fn fork(&mut self) -> Self {
         let mut seed = [0; 32];
         seed.iter_mut().for_each(|byte| *byte = self.byte());
-        Self { provider: Arc::clone(&self.provider), seed, block: 0, pool: [0; 32], used: 32 }
+        Self {
+            provider: Arc::clone(&self.provider),
+            seed,
+            block: 0,
+            pool: [0; 32],
+            used: 32,
+        }
     }
 
     fn byte(&mut self) -> u8 {
@@ -66,12 +79,17 @@ impl Random {
 
     /// `length` characters with 6 bits of chance each.
     pub fn text(&mut self, length: usize) -> String {
-        (0..length).map(|_| char::from(ICE_CHARACTERS[usize::from(self.byte() & 0x3f)])).collect()
+        (0..length)
+            .map(|_| char::from(ICE_CHARACTERS[usize::from(self.byte() & 0x3f)]))
+            .collect()
     }
 
     /// New ICE credentials: 48 bits of fragment, 144 bits of password (RFC 8445 section 5.3 asks for 24 and 128).
     pub fn ice_credentials(&mut self) -> IceCredentials {
-        IceCredentials { fragment: self.text(8), password: self.text(24) }
+        IceCredentials {
+            fragment: self.text(8),
+            password: self.text(24),
+        }
     }
 }
 
@@ -102,7 +120,10 @@ mod tests {
     fn credentials_are_as_long_as_the_rfc_asks_and_never_printed() {
         let certificate = Certificate::generate().unwrap();
         let credentials = Random::new(&certificate, [3; 32]).ice_credentials();
-        assert_eq!((credentials.fragment.len(), credentials.password.len()), (8, 24));
+        assert_eq!(
+            (credentials.fragment.len(), credentials.password.len()),
+            (8, 24)
+        );
         assert!(!format!("{credentials:?}").contains(&credentials.password));
     }
 }

@@ -184,7 +184,9 @@ pub struct IceCredentials {
 impl std::fmt::Debug for IceCredentials {
     /// The password stays out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceCredentials").field("fragment", &self.fragment).finish_non_exhaustive()
+        f.debug_struct("IceCredentials")
+            .field("fragment", &self.fragment)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use sanderling_media::{Codec, Kind, Packet, Path};
 use str0m::media::{MediaTime, Mid};
-use str0m::rtp::{AbsCaptureTime, ExtensionValues, RtpWrite, SeqNo, VideoOrientation, Vp8Descriptor};
+use str0m::rtp::{
+    AbsCaptureTime, ExtensionValues, RtpWrite, SeqNo, VideoOrientation, Vp8Descriptor,
+};
 
 use crate::config::Config;
 use crate::peer::{Peer, Step, mid};
 use crate::sdp::{AgreedCodec, Rejected, Role, SectionState, Sender};
-use crate::session::{Accepted, Batch, Event, Header, Output, Session, Statistics, WakeReason, WriteError};
+use crate::session::{
+    Accepted, Batch, Event, Header, Output, Session, Statistics, WakeReason, WriteError,
+};
 use crate::track::TrackInfo;
 
 /// Sent packets that are kept for repair: 2 s at 8 Mb/s.
@@ -59,7 +63,12 @@ impl Str0mViewer {
     /// Answer an offer. Returns the session and the answer.
     pub fn open(now: Instant, offer: &str, config: Config) -> Result<(Self, String), Rejected> {
         let peer = Peer::new(now, Role::Viewer, offer, config)?;
-        let mut session = Self { peer, slots: Vec::new(), pending: VecDeque::new(), failed: false };
+        let mut session = Self {
+            peer,
+            slots: Vec::new(),
+            pending: VecDeque::new(),
+            failed: false,
+        };
         session.add_outlets();
         let answer = session.answer();
         Ok((session, answer))
@@ -72,7 +81,12 @@ impl Str0mViewer {
             for (section, agreed) in self.peer.negotiated.sections.iter().enumerate() {
                 if agreed.kind != Some(kind) || agreed.state == SectionState::Rejected {
                     // A section that was accepted once keeps its slot, else the later ones would move.
-                    let held = self.slots.iter().flatten().flatten().any(|outlet| outlet.section == section);
+                    let held = self
+                        .slots
+                        .iter()
+                        .flatten()
+                        .flatten()
+                        .any(|outlet| outlet.section == section);
                     slot += usize::from(held && agreed.kind == Some(kind));
                     continue;
                 }
@@ -85,7 +99,10 @@ impl Str0mViewer {
                 match place {
                     Some(outlet) => outlet.active = active,
                     None => {
-                        let repairable = agreed.codecs.iter().any(|codec| codec.repair_payload_type.is_some());
+                        let repairable = agreed
+                            .codecs
+                            .iter()
+                            .any(|codec| codec.repair_payload_type.is_some());
                         *place = Some(Outlet {
                             section,
                             name: agreed.mid.clone(),
@@ -118,9 +135,15 @@ impl Str0mViewer {
     fn answer(&self) -> String {
         self.peer.answer(|section| {
             let slots = self.slots.iter().enumerate();
-            let mut outlets = slots.flat_map(|(slot, outlets)| outlets.iter().flatten().map(move |outlet| (slot, outlet)));
+            let mut outlets = slots.flat_map(|(slot, outlets)| {
+                outlets.iter().flatten().map(move |outlet| (slot, outlet))
+            });
             let (slot, outlet) = outlets.find(|(_, outlet)| outlet.section == section)?;
-            Some(Sender { slot: u16::try_from(slot).ok()?, ssrc: outlet.ssrc, repair: outlet.repair })
+            Some(Sender {
+                slot: u16::try_from(slot).ok()?,
+                ssrc: outlet.ssrc,
+                repair: outlet.repair,
+            })
         })
     }
 
@@ -129,7 +152,8 @@ impl Str0mViewer {
     }
 
     fn slot_of(&self, section: Mid) -> Option<u16> {
-        let holds = |slot: &[Option<Outlet>; 2]| slot.iter().flatten().any(|outlet| outlet.mid == section);
+        let holds =
+            |slot: &[Option<Outlet>; 2]| slot.iter().flatten().any(|outlet| outlet.mid == section);
         u16::try_from(self.slots.iter().position(holds)?).ok()
     }
 
@@ -140,9 +164,9 @@ impl Str0mViewer {
                 Some(Event::Connected)
             }
             str0m::Event::Closed => Some(Event::PeerClosed),
-            str0m::Event::KeyframeRequest(request) => {
-                Some(Event::KeyFrameNeeded { slot: self.slot_of(request.mid)? })
-            }
+            str0m::Event::KeyframeRequest(request) => Some(Event::KeyFrameNeeded {
+                slot: self.slot_of(request.mid)?,
+            }),
             str0m::Event::MediaEgressStats(stats) => {
                 let mut outlets = self.slots.iter_mut().flatten().flatten();
                 let outlet = outlets.find(|outlet| outlet.mid == stats.mid)?;
@@ -173,8 +197,12 @@ fn extension_values(packet: &Packet, header: &Header) -> ExtensionValues {
         voice_activity: from.audio_level.map(|level| level.voice),
         video_orientation: orientation,
         video_content_type: from.content_type,
-        play_delay_min: header.playout_delay.map(|delay| MediaTime::from_hundredths(delay.min.into())),
-        play_delay_max: header.playout_delay.map(|delay| MediaTime::from_hundredths(delay.max.into())),
+        play_delay_min: header
+            .playout_delay
+            .map(|delay| MediaTime::from_hundredths(delay.min.into())),
+        play_delay_max: header
+            .playout_delay
+            .map(|delay| MediaTime::from_hundredths(delay.max.into())),
         abs_capture_time: from.capture_unix_ns.map(|unix_ns| AbsCaptureTime {
             capture_time: std::time::SystemTime::UNIX_EPOCH + Duration::from_nanos(unix_ns),
             // The time is the node's, as are the sender reports: nothing is left to add.
@@ -207,7 +235,11 @@ impl Session for Str0mViewer {
                 }
                 Step::Failed if !self.failed => {
                     self.failed = true;
-                    return Output::Event(if self.peer.connected { Event::PeerClosed } else { Event::HandshakeFailed });
+                    return Output::Event(if self.peer.connected {
+                        Event::PeerClosed
+                    } else {
+                        Event::HandshakeFailed
+                    });
                 }
                 Step::Failed => return Output::WakeAt(None, WakeReason::Idle),
                 Step::Wake(at, reason) => return Output::WakeAt(at, reason),
@@ -234,11 +266,15 @@ impl Session for Str0mViewer {
     }
 
     fn slot_mid(&self, slot: u16, kind: Kind) -> Option<&str> {
-        self.outlet(slot, kind).filter(|outlet| outlet.active).map(|outlet| outlet.name.as_str())
+        self.outlet(slot, kind)
+            .filter(|outlet| outlet.active)
+            .map(|outlet| outlet.name.as_str())
     }
 
     fn slot_codecs(&self, slot: u16, kind: Kind) -> String {
-        let Some(outlet) = self.outlet(slot, kind) else { return String::new() };
+        let Some(outlet) = self.outlet(slot, kind) else {
+            return String::new();
+        };
         let mut names: Vec<String> = Vec::new();
         for codec in &outlet.codecs {
             let name = TrackInfo {
@@ -257,18 +293,35 @@ impl Session for Str0mViewer {
     }
 
     fn bind(&mut self, slot: u16, track: &TrackInfo) -> bool {
-        let Some(slot) = self.slots.get_mut(usize::from(slot)) else { return false };
-        let Some(outlet) = slot[index(track.kind)].as_mut().filter(|outlet| outlet.active) else { return false };
-        let fits = |codec: &&AgreedCodec| codec.codec == track.codec && codec.profile.decodes(track.profile);
+        let Some(slot) = self.slots.get_mut(usize::from(slot)) else {
+            return false;
+        };
+        let Some(outlet) = slot[index(track.kind)]
+            .as_mut()
+            .filter(|outlet| outlet.active)
+        else {
+            return false;
+        };
+        let fits = |codec: &&AgreedCodec| {
+            codec.codec == track.codec && codec.profile.decodes(track.profile)
+        };
         // The very profile first: a receiver may set its decoder up by it.
-        let exact = outlet.codecs.iter().filter(fits).find(|codec| codec.profile == track.profile);
-        let Some(codec) = exact.or_else(|| outlet.codecs.iter().find(fits)) else { return false };
+        let exact = outlet
+            .codecs
+            .iter()
+            .filter(fits)
+            .find(|codec| codec.profile == track.profile);
+        let Some(codec) = exact.or_else(|| outlet.codecs.iter().find(fits)) else {
+            return false;
+        };
         outlet.bound = Some((codec.payload_type, codec.repair_payload_type.is_some()));
         true
     }
 
     fn unbind(&mut self, slot: u16) {
-        let Some(outlets) = self.slots.get_mut(usize::from(slot)) else { return };
+        let Some(outlets) = self.slots.get_mut(usize::from(slot)) else {
+            return;
+        };
         for outlet in outlets.iter_mut().flatten() {
             outlet.bound = None;
             if outlet.declared
@@ -291,18 +344,29 @@ impl Session for Str0mViewer {
         if !self.peer.connected {
             return Err(WriteError::NotConnected);
         }
-        let outlets = self.slots.get_mut(usize::from(slot)).ok_or(WriteError::NotBound)?;
-        let outlet = outlets[index(packet.kind)].as_mut().ok_or(WriteError::NotBound)?;
+        let outlets = self
+            .slots
+            .get_mut(usize::from(slot))
+            .ok_or(WriteError::NotBound)?;
+        let outlet = outlets[index(packet.kind)]
+            .as_mut()
+            .ok_or(WriteError::NotBound)?;
         let (payload_type, repairable) = outlet.bound.ok_or(WriteError::NotBound)?;
         let mut direct = self.peer.rtc.direct_api();
         if !outlet.declared {
-            let stream =
-                direct.declare_stream_tx(outlet.ssrc.into(), outlet.repair.map(Into::into), outlet.mid, None);
+            let stream = direct.declare_stream_tx(
+                outlet.ssrc.into(),
+                outlet.repair.map(Into::into),
+                outlet.mid,
+                None,
+            );
             // No cap on the share of repairs: under heavy loss that is when they are needed.
             stream.set_rtx_cache(REPAIR_PACKETS, REPAIR_AGE, None);
             outlet.declared = true;
         }
-        let stream = direct.stream_tx(&outlet.ssrc.into()).ok_or(WriteError::NotBound)?;
+        let stream = direct
+            .stream_tx(&outlet.ssrc.into())
+            .ok_or(WriteError::NotBound)?;
         let mut write = RtpWrite::new(
             payload_type.into(),
             SeqNo::from(header.sequence),
@@ -318,7 +382,11 @@ impl Session for Str0mViewer {
         {
             let mut patch = descriptor.patch();
             if let (Some(number), true) = (picture.picture_id, descriptor.picture_id().is_some()) {
-                patch = patch.picture_id(if picture.long { number & 0x7fff } else { number & 0x7f });
+                patch = patch.picture_id(if picture.long {
+                    number & 0x7fff
+                } else {
+                    number & 0x7f
+                });
             }
             if let (Some(number), true) = (picture.tl0_index, descriptor.tl0_pic_idx().is_some()) {
                 patch = patch.tl0_pic_idx(number);

@@ -46,15 +46,38 @@ pub enum Input<'a> {
 #[derive(Debug)]
 pub enum Command {
     /// Answer a send-only offer; the session is also the stream.
-    OpenPublisher { ticket: Ticket, session: SessionId, offer: String },
+    OpenPublisher {
+        ticket: Ticket,
+        session: SessionId,
+        offer: String,
+    },
     /// Answer a receive-only offer.
-    OpenViewer { ticket: Ticket, session: SessionId, offer: String },
+    OpenViewer {
+        ticket: Ticket,
+        session: SessionId,
+        offer: String,
+    },
     /// A later offer of an open session: more slots, ICE restart.
-    Offer { ticket: Ticket, session: SessionId, offer: String },
+    Offer {
+        ticket: Ticket,
+        session: SessionId,
+        offer: String,
+    },
     /// Bind a stream to a free slot of a viewer. `origin` is the worker of its publisher.
-    Bind { ticket: Ticket, session: SessionId, stream: StreamId, origin: WorkerId, audio: bool, video: bool },
+    Bind {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+        origin: WorkerId,
+        audio: bool,
+        video: bool,
+    },
     /// Free the slot; sending stops with this call.
-    Unbind { ticket: Ticket, session: SessionId, stream: StreamId },
+    Unbind {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+    },
     /// Ask a publisher for a key frame; merged and throttled.
     RequestKeyFrame { stream: StreamId },
     /// Close a session.
@@ -71,9 +94,15 @@ pub enum PeerMessage {
     /// The sender has no viewers of this stream any more.
     Unpull { stream: StreamId },
     /// Answer to `Pull`: what the stream consists of, or `None` when there is no such stream.
-    Tracks { stream: StreamId, tracks: Option<Arc<[sanderling_rtc::TrackInfo]>> },
+    Tracks {
+        stream: StreamId,
+        tracks: Option<Arc<[sanderling_rtc::TrackInfo]>>,
+    },
     /// One packet of a pulled stream.
-    Packet { stream: StreamId, packet: Arc<sanderling_media::Packet> },
+    Packet {
+        stream: StreamId,
+        packet: Arc<sanderling_media::Packet>,
+    },
     /// A viewer of the sender needs a key frame.
     NeedKeyFrame { stream: StreamId },
     /// The stream ended.
@@ -87,7 +116,12 @@ pub use sanderling_media::Kind;
 #[derive(Debug, Clone)]
 pub enum Event {
     /// An offer was answered.
-    Answered { ticket: Ticket, session: SessionId, sdp: String, tracks: Vec<sanderling_rtc::TrackInfo> },
+    Answered {
+        ticket: Ticket,
+        session: SessionId,
+        sdp: String,
+        tracks: Vec<sanderling_rtc::TrackInfo>,
+    },
     /// A stream was bound. Mids are empty where the stream has no such track or it was not wanted.
     Bound {
         ticket: Ticket,
@@ -101,17 +135,37 @@ pub enum Event {
     /// A command was carried out.
     Done { ticket: Ticket },
     /// A command failed.
-    Failed { ticket: Ticket, reason: Reason, detail: String },
+    Failed {
+        ticket: Ticket,
+        reason: Reason,
+        detail: String,
+    },
     /// ICE and DTLS are up.
     Connected { session: SessionId },
     /// The session ended by itself.
-    Closed { session: SessionId, reason: CloseReason },
+    Closed {
+        session: SessionId,
+        reason: CloseReason,
+    },
     /// First packet of a publisher's track.
-    TrackStarted { stream: StreamId, kind: Kind, codec: String },
+    TrackStarted {
+        stream: StreamId,
+        kind: Kind,
+        codec: String,
+    },
     /// First packet of a binding was sent.
-    Flowing { session: SessionId, stream: StreamId, mid: String, kind: Kind, rtp_timestamp: u32 },
+    Flowing {
+        session: SessionId,
+        stream: StreamId,
+        mid: String,
+        kind: Kind,
+        rtp_timestamp: u32,
+    },
     /// Once a second for each session that carries media: named counters.
-    Stats { session: SessionId, values: Vec<(&'static str, f64)> },
+    Stats {
+        session: SessionId,
+        values: Vec<(&'static str, f64)>,
+    },
     /// Debug snapshot as JSON.
     Snapshot { ticket: Ticket, json: String },
 }

@@ -90,7 +90,7 @@ impl Demux {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use sanderling_media::Protocol;
 
@@ -98,7 +98,11 @@ mod tests {
 
     fn path(port: u16) -> Path {
         let local = "192.0.2.1:40000".parse().unwrap();
-        Path { protocol: Protocol::Udp, local, remote: std::net::SocketAddr::new("198.51.100.7".parse().unwrap(), port) }
+        Path {
+            protocol: Protocol::Udp,
+            local,
+            remote: std::net::SocketAddr::new("198.51.100.7".parse().unwrap(), port),
+        }
     }
 
     const DTLS: [u8; 13] = [22; 13];

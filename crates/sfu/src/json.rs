@@ -11,7 +11,10 @@ pub(crate) struct Json {
 
 impl Json {
     pub(crate) fn new() -> Self {
-        Self { text: String::new(), fresh: true }
+        Self {
+            text: String::new(),
+            fresh: true,
+        }
     }
 
     fn comma(&mut self) {
@@ -51,8 +54,14 @@ impl Json {
         self.bracketed('{', '}', fields);
     }
 
-    pub(crate) fn array<T>(&mut self, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Self, T)) {
-        self.bracketed('[', ']', |json| items.into_iter().for_each(|value| item(json, value)));
+    pub(crate) fn array<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T),
+    ) {
+        self.bracketed('[', ']', |json| {
+            items.into_iter().for_each(|value| item(json, value))
+        });
     }
 
     fn bracketed(&mut self, open: char, close: char, inner: impl FnOnce(&mut Self)) {
@@ -90,11 +99,16 @@ mod tests {
         json.object(|json| {
             json.key("a", |json| json.plain(1));
             json.key("b\"", |json| {
-                json.array([1, 2], |json, item| json.object(|json| json.key("i", |json| json.plain(item))))
+                json.array([1, 2], |json, item| {
+                    json.object(|json| json.key("i", |json| json.plain(item)))
+                })
             });
             json.key("c", |json| json.array(["x\n", "\\"], Json::string));
             json.key("d", |json| json.object(|_| {}));
         });
-        assert_eq!(json.finish(), r#"{"a":1,"b\"":[{"i":1},{"i":2}],"c":["x\u000a","\\"],"d":{}}"#);
+        assert_eq!(
+            json.finish(),
+            r#"{"a":1,"b\"":[{"i":1},{"i":2}],"c":["x\u000a","\\"],"d":{}}"#
+        );
     }
 }

@@ -46,7 +46,11 @@ mod tests {
     #[test]
     fn datagrams_come_out_in_order_and_the_memory_is_used_again() {
         let address = "192.0.2.1:1".parse().unwrap();
-        let path = Path { protocol: Protocol::Udp, local: address, remote: address };
+        let path = Path {
+            protocol: Protocol::Udp,
+            local: address,
+            remote: address,
+        };
         let mut outbox = Outbox::default();
         let mut buffer = [0; 4];
         for _ in 0..2 {

@@ -61,7 +61,11 @@ impl SessionLife {
     }
 
     fn deadline(&self) -> Instant {
-        if self.connected { self.heard + self.consent_timeout } else { self.opened + HANDSHAKE_DEADLINE }
+        if self.connected {
+            self.heard + self.consent_timeout
+        } else {
+            self.opened + HANDSHAKE_DEADLINE
+        }
     }
 
     /// Why the session has to end by now.
@@ -93,6 +97,7 @@ impl SessionLife {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -101,12 +106,18 @@ mod tests {
         let start = Instant::now();
         let mut life = SessionLife::new(start, Duration::from_secs(30));
         assert_eq!(life.expired(start + Duration::from_millis(14_999)), None);
-        assert_eq!(life.expired(start + HANDSHAKE_DEADLINE), Some(CloseReason::IceTimeout));
+        assert_eq!(
+            life.expired(start + HANDSHAKE_DEADLINE),
+            Some(CloseReason::IceTimeout)
+        );
         life.connect(start + Duration::from_secs(1));
         assert_eq!(life.expired(start + HANDSHAKE_DEADLINE), None);
         life.hear(start + Duration::from_secs(20));
         assert_eq!(life.expired(start + Duration::from_secs(49)), None);
-        assert_eq!(life.expired(start + Duration::from_secs(50)), Some(CloseReason::ConsentExpired));
+        assert_eq!(
+            life.expired(start + Duration::from_secs(50)),
+            Some(CloseReason::ConsentExpired)
+        );
     }
 
     #[test]

@@ -12,14 +12,27 @@ const FU_A: u8 = 28;
 /// A payload begins a frame unless it continues a fragment; an IDR slice or a sequence parameter set in it begins
 /// a key frame.
 pub(super) fn mark(payload: &[u8]) -> FrameMark {
-    let Some(&first) = payload.first() else { return FrameMark::default() };
+    let Some(&first) = payload.first() else {
+        return FrameMark::default();
+    };
     match first & 0x1f {
-        1..=23 => FrameMark { frame_start: true, key_frame: starts_decoding(first & 0x1f) },
-        STAP_A => FrameMark { frame_start: true, key_frame: aggregate_starts_decoding(&payload[1..]) },
+        1..=23 => FrameMark {
+            frame_start: true,
+            key_frame: starts_decoding(first & 0x1f),
+        },
+        STAP_A => FrameMark {
+            frame_start: true,
+            key_frame: aggregate_starts_decoding(&payload[1..]),
+        },
         FU_A => {
-            let Some(&fragment) = payload.get(1) else { return FrameMark::default() };
+            let Some(&fragment) = payload.get(1) else {
+                return FrameMark::default();
+            };
             let start = fragment & 0x80 != 0;
-            FrameMark { frame_start: start, key_frame: start && starts_decoding(fragment & 0x1f) }
+            FrameMark {
+                frame_start: start,
+                key_frame: start && starts_decoding(fragment & 0x1f),
+            }
         }
         _ => FrameMark::default(),
     }
@@ -113,7 +126,11 @@ mod tests {
             (&[0x65, 0x88], true, true),
             (&[0x67, 0x42], true, true),
             (&[0x61, 0x88], true, false),
-            (&[0x78, 0x00, 0x02, 0x67, 0x42, 0x00, 0x01, 0x68], true, true),
+            (
+                &[0x78, 0x00, 0x02, 0x67, 0x42, 0x00, 0x01, 0x68],
+                true,
+                true,
+            ),
             (&[0x78, 0x00, 0x01, 0x68, 0x00, 0x01, 0x65], true, true),
             (&[0x78, 0x00, 0x01, 0x68, 0x00, 0x01, 0x61], true, false),
             (&[0x78, 0x00, 0x09, 0x67], true, false),
@@ -123,7 +140,14 @@ mod tests {
             (&[0x7c], false, false),
         ];
         for (payload, frame_start, key_frame) in rows {
-            assert_eq!(mark(payload), FrameMark { frame_start, key_frame }, "{payload:02x?}");
+            assert_eq!(
+                mark(payload),
+                FrameMark {
+                    frame_start,
+                    key_frame
+                },
+                "{payload:02x?}"
+            );
         }
     }
 
@@ -141,7 +165,11 @@ mod tests {
             ("zzzzzz", None),
         ];
         for (value, profile) in rows {
-            assert_eq!(H264Profile::from_profile_level_id(value), profile, "{value}");
+            assert_eq!(
+                H264Profile::from_profile_level_id(value),
+                profile,
+                "{value}"
+            );
         }
     }
 

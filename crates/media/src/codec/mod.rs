@@ -66,7 +66,9 @@ impl Codec {
 
     /// Find a codec by its SDP encoding name, in any case.
     pub fn from_sdp_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
     /// SDP encoding name; Opus is lower case there.
@@ -102,7 +104,10 @@ pub fn mark(codec: Codec, payload: &[u8]) -> FrameMark {
         Codec::Vp9 => vp9::mark(payload),
         Codec::Av1 => av1::mark(payload),
         Codec::H264 => h264::mark(payload),
-        Codec::Opus => FrameMark { frame_start: !payload.is_empty(), key_frame: !payload.is_empty() },
+        Codec::Opus => FrameMark {
+            frame_start: !payload.is_empty(),
+            key_frame: !payload.is_empty(),
+        },
     }
 }
 

@@ -53,10 +53,15 @@ impl Vp8Picture {
 
 /// S = 1 and PID = 0 begin a frame; the P bit of its payload header is 0 for a key frame.
 pub(super) fn mark(payload: &[u8]) -> FrameMark {
-    let Some((_, first, at)) = parse(payload) else { return FrameMark::default() };
+    let Some((_, first, at)) = parse(payload) else {
+        return FrameMark::default();
+    };
     let frame_start = first & 0x10 != 0 && first & 0x07 == 0;
     let key_frame = frame_start && payload.get(at).is_some_and(|header| header & 0x01 == 0);
-    FrameMark { frame_start, key_frame }
+    FrameMark {
+        frame_start,
+        key_frame,
+    }
 }
 
 #[cfg(test)]
@@ -78,16 +83,37 @@ mod tests {
             (&[0x90, 0x80, 0x80], false, false),
         ];
         for (payload, frame_start, key_frame) in rows {
-            assert_eq!(mark(payload), FrameMark { frame_start, key_frame }, "{payload:02x?}");
+            assert_eq!(
+                mark(payload),
+                FrameMark {
+                    frame_start,
+                    key_frame
+                },
+                "{payload:02x?}"
+            );
         }
     }
 
     #[test]
     fn picture_numbers_are_read_at_both_widths() {
         let short = Vp8Picture::parse(&[0x90, 0x80, 0x45, 0x00]);
-        assert_eq!(short, Some(Vp8Picture { picture_id: Some(0x45), long: false, tl0_index: None }));
+        assert_eq!(
+            short,
+            Some(Vp8Picture {
+                picture_id: Some(0x45),
+                long: false,
+                tl0_index: None
+            })
+        );
         let long = Vp8Picture::parse(&[0x90, 0xc0, 0x92, 0x34, 0x09, 0x00]);
-        assert_eq!(long, Some(Vp8Picture { picture_id: Some(0x1234), long: true, tl0_index: Some(9) }));
+        assert_eq!(
+            long,
+            Some(Vp8Picture {
+                picture_id: Some(0x1234),
+                long: true,
+                tl0_index: Some(9)
+            })
+        );
         assert_eq!(Vp8Picture::parse(&[0x90, 0x40]), None);
     }
 }

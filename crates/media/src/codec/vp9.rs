@@ -5,7 +5,9 @@ use crate::packet::FrameMark;
 /// B begins a layer frame. A key frame is one that is not inter-predicted (P = 0), in the lowest spatial layer, and
 /// not used by an inter-layer prediction (D = 0): exactly the frame that a decoder can start from.
 pub(super) fn mark(payload: &[u8]) -> FrameMark {
-    let Some(&first) = payload.first() else { return FrameMark::default() };
+    let Some(&first) = payload.first() else {
+        return FrameMark::default();
+    };
     let has_picture_id = first & 0x80 != 0;
     let inter_predicted = first & 0x40 != 0;
     let has_layers = first & 0x20 != 0;
@@ -20,12 +22,17 @@ pub(super) fn mark(payload: &[u8]) -> FrameMark {
     }
     let mut lowest = true;
     if has_layers {
-        let Some(&layers) = payload.get(at) else { return FrameMark::default() };
+        let Some(&layers) = payload.get(at) else {
+            return FrameMark::default();
+        };
         let spatial = layers >> 1 & 0x07;
         let depends = layers & 0x01 != 0;
         lowest = spatial == 0 && !depends;
     }
-    FrameMark { frame_start: begins && lowest, key_frame: begins && lowest && !inter_predicted }
+    FrameMark {
+        frame_start: begins && lowest,
+        key_frame: begins && lowest && !inter_predicted,
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +53,14 @@ mod tests {
             (&[0xa8, 0x91], false, false),
         ];
         for (payload, frame_start, key_frame) in rows {
-            assert_eq!(mark(payload), FrameMark { frame_start, key_frame }, "{payload:02x?}");
+            assert_eq!(
+                mark(payload),
+                FrameMark {
+                    frame_start,
+                    key_frame
+                },
+                "{payload:02x?}"
+            );
         }
     }
 }

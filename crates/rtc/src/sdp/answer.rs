@@ -48,7 +48,11 @@ fn priority(protocol: Protocol, index: usize) -> u32 {
 
 impl LocalDescription<'_> {
     /// Write the answer. `sender` gives what the server sends on a section, by its index.
-    pub fn answer(&self, negotiated: &Negotiated, sender: impl Fn(usize) -> Option<Sender>) -> String {
+    pub fn answer(
+        &self,
+        negotiated: &Negotiated,
+        sender: impl Fn(usize) -> Option<Sender>,
+    ) -> String {
         let mut out = String::with_capacity(1024 + 1024 * negotiated.sections.len());
         let bundle: Vec<&str> = negotiated
             .sections
@@ -81,7 +85,14 @@ impl LocalDescription<'_> {
         out
     }
 
-    fn section(&self, out: &mut String, role: Role, section: &Section, first: bool, sender: Option<Sender>) {
+    fn section(
+        &self,
+        out: &mut String,
+        role: Role,
+        section: &Section,
+        first: bool,
+        sender: Option<Sender>,
+    ) {
         let (media, protocol, _) = &section.media_line;
         let _ = write!(out, "m={media} 9 {protocol}");
         for codec in &section.codecs {
@@ -103,7 +114,10 @@ impl LocalDescription<'_> {
             (SectionState::Active, Role::Viewer) => "sendonly",
             _ => "inactive",
         };
-        let _ = write!(out, "\r\na=setup:passive\r\na={direction}\r\na=rtcp-mux\r\n");
+        let _ = write!(
+            out,
+            "\r\na=setup:passive\r\na={direction}\r\na=rtcp-mux\r\n"
+        );
         if section.rtcp_reduced {
             out.push_str("a=rtcp-rsize\r\n");
         }
@@ -120,7 +134,10 @@ impl LocalDescription<'_> {
                 let _ = write!(out, "a=fmtp:{number} {}\r\n", codec.parameters);
             }
             if let Some(repair) = codec.repair_payload_type {
-                let _ = write!(out, "a=rtpmap:{repair} rtx/90000\r\na=fmtp:{repair} apt={number}\r\n");
+                let _ = write!(
+                    out,
+                    "a=rtpmap:{repair} rtx/90000\r\na=fmtp:{repair} apt={number}\r\n"
+                );
             }
         }
         if !section.rids.is_empty() {
@@ -146,7 +163,11 @@ impl LocalDescription<'_> {
             let _ = write!(out, "a=ssrc-group:FID {} {repair}\r\n", sender.ssrc);
         }
         for ssrc in [Some(sender.ssrc), sender.repair].into_iter().flatten() {
-            let _ = write!(out, "a=ssrc:{ssrc} cname:{}\r\na=ssrc:{ssrc} msid:{msid}\r\n", self.cname);
+            let _ = write!(
+                out,
+                "a=ssrc:{ssrc} cname:{}\r\na=ssrc:{ssrc} msid:{msid}\r\n",
+                self.cname
+            );
         }
     }
 

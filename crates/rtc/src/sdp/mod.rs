@@ -24,7 +24,11 @@ pub struct Rejected {
 impl Rejected {
     /// One line is at fault.
     pub fn at(line: usize, why: impl Into<String>) -> Self {
-        Self { line, why: why.into(), no_codec: false }
+        Self {
+            line,
+            why: why.into(),
+            no_codec: false,
+        }
     }
 
     /// The offer as a whole is at fault.
@@ -35,7 +39,11 @@ impl Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 { write!(f, "line {}: {}", self.line, self.why) } else { f.write_str(&self.why) }
+        if self.line > 0 {
+            write!(f, "line {}: {}", self.line, self.why)
+        } else {
+            f.write_str(&self.why)
+        }
     }
 }
 

@@ -61,18 +61,24 @@ impl HeaderExtension {
             Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
             Self::RtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
             Self::RepairedRtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-            Self::TransportWideCc => "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+            Self::TransportWideCc => {
+                "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+            }
             Self::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
             Self::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
             Self::VideoOrientation => "urn:3gpp:video-orientation",
             Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
             Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
-            Self::VideoContentType => "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+            Self::VideoContentType => {
+                "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type"
+            }
         }
     }
 
     fn from_uri(uri: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|extension| extension.uri() == uri)
+        Self::ALL
+            .into_iter()
+            .find(|extension| extension.uri() == uri)
     }
 
     /// Whether the server wants it from a peer of this role.
@@ -156,60 +162,102 @@ impl Negotiated {
     pub fn new(role: Role, offer: &Offer, before: Option<&Self>) -> Result<Self, Rejected> {
         let transport = offer.transport()?;
         let remote = IceCredentials {
-            fragment: transport.fragment.ok_or_else(|| Rejected::whole("the offer has no a=ice-ufrag"))?,
-            password: transport.password.ok_or_else(|| Rejected::whole("the offer has no a=ice-pwd"))?,
+            fragment: transport
+                .fragment
+                .ok_or_else(|| Rejected::whole("the offer has no a=ice-ufrag"))?,
+            password: transport
+                .password
+                .ok_or_else(|| Rejected::whole("the offer has no a=ice-pwd"))?,
         };
-        let fingerprint = transport.fingerprint.ok_or_else(|| match &transport.other_hash {
-            Some(hash) => Rejected::whole(format!("the only fingerprint is {hash}; sha-256 is needed")),
-            None => Rejected::whole("the offer has no a=fingerprint"),
-        })?;
+        let fingerprint = transport
+            .fingerprint
+            .ok_or_else(|| match &transport.other_hash {
+                Some(hash) => {
+                    Rejected::whole(format!("the only fingerprint is {hash}; sha-256 is needed"))
+                }
+                None => Rejected::whole("the offer has no a=fingerprint"),
+            })?;
         if offer.ice_lite {
             return Err(Rejected::whole("both sides would be ICE-lite"));
         }
         match transport.setup.as_deref() {
             None | Some("actpass" | "active") => {}
             Some(setup) => {
-                return Err(Rejected::whole(format!("a=setup:{setup}: the server is always the DTLS server")));
+                return Err(Rejected::whole(format!(
+                    "a=setup:{setup}: the server is always the DTLS server"
+                )));
             }
         }
         if before.is_some_and(|before| before.fingerprint != fingerprint) {
             return Err(Rejected::whole("the certificate changed within a session"));
         }
 
-        let mut negotiated = Self { role, remote, fingerprint, sections: Vec::with_capacity(offer.sections.len()) };
+        let mut negotiated = Self {
+            role,
+            remote,
+            fingerprint,
+            sections: Vec::with_capacity(offer.sections.len()),
+        };
         for (index, offered) in offer.sections.iter().enumerate() {
             let earlier = before.and_then(|before| before.sections.get(index));
             let section = negotiated.section(index, offered, offer, before, earlier)?;
             negotiated.sections.push(section);
         }
         if before.is_some_and(|before| before.sections.len() > offer.sections.len()) {
-            return Err(Rejected::whole("a later offer has fewer sections than the one before (RFC 3264 section 8)"));
+            return Err(Rejected::whole(
+                "a later offer has fewer sections than the one before (RFC 3264 section 8)",
+            ));
         }
         negotiated.check(offer)?;
         Ok(negotiated)
     }
 
     fn check(&self, offer: &Offer) -> Result<(), Rejected> {
-        if self.sections.iter().any(|section| section.state != SectionState::Rejected) {
+        if self
+            .sections
+            .iter()
+            .any(|section| section.state != SectionState::Rejected)
+        {
             return Ok(());
         }
         let wanted = match self.role {
             Role::Publisher => "sends",
             Role::Viewer => "receives",
         };
-        let media: Vec<_> = offer.sections.iter().filter(|section| kind_of(section).is_some()).collect();
+        let media: Vec<_> = offer
+            .sections
+            .iter()
+            .filter(|section| kind_of(section).is_some())
+            .collect();
         let Some(first) = media.first() else {
-            return Err(Rejected::whole(format!("no section {wanted} audio or video")));
+            return Err(Rejected::whole(format!(
+                "no section {wanted} audio or video"
+            )));
         };
-        let usable = media.iter().any(|section| self.role.flows(section.direction) && !section.disabled);
+        let usable = media
+            .iter()
+            .any(|section| self.role.flows(section.direction) && !section.disabled);
         if !usable {
-            return Err(Rejected::at(first.line, format!("no section {wanted} audio or video")));
+            return Err(Rejected::at(
+                first.line,
+                format!("no section {wanted} audio or video"),
+            ));
         }
-        let names: Vec<&str> = media.iter().flat_map(|s| &s.codecs).map(|codec| codec.name.as_str()).collect();
-        let offered = if names.is_empty() { "nothing".to_owned() } else { distinct(&names).join(", ") };
+        let names: Vec<&str> = media
+            .iter()
+            .flat_map(|s| &s.codecs)
+            .map(|codec| codec.name.as_str())
+            .collect();
+        let offered = if names.is_empty() {
+            "nothing".to_owned()
+        } else {
+            distinct(&names).join(", ")
+        };
         Err(Rejected {
             line: first.line,
-            why: format!("no codec in common: offered {offered}; the server takes VP8, VP9, AV1, H264 and opus"),
+            why: format!(
+                "no codec in common: offered {offered}; the server takes VP8, VP9, AV1, H264 and opus"
+            ),
             no_codec: true,
         })
     }
@@ -229,26 +277,38 @@ impl Negotiated {
             None => return Err(Rejected::at(offered.line, "a section has no a=mid")),
         };
         if self.sections.iter().any(|section| section.mid == mid) {
-            return Err(Rejected::at(offered.line, format!("the mid {mid} is used twice")));
+            return Err(Rejected::at(
+                offered.line,
+                format!("the mid {mid} is used twice"),
+            ));
         }
         if let Some(earlier) = earlier {
             let same = earlier.mid == mid && earlier.kind == kind_of(offered);
             if earlier.state != SectionState::Rejected && !same {
-                return Err(Rejected::at(offered.line, format!("section {index} was {} and is now {mid}", earlier.mid)));
+                return Err(Rejected::at(
+                    offered.line,
+                    format!("section {index} was {} and is now {mid}", earlier.mid),
+                ));
             }
         }
         let mut section = Section {
             mid,
             kind: kind_of(offered),
             state: SectionState::Rejected,
-            media_line: (offered.media.clone(), offered.protocol.clone(), offered.formats.clone()),
+            media_line: (
+                offered.media.clone(),
+                offered.protocol.clone(),
+                offered.formats.clone(),
+            ),
             codecs: Vec::new(),
             extensions: Vec::new(),
             rtcp_reduced: offered.rtcp_reduced,
             ssrcs: Vec::new(),
             rids: Vec::new(),
         };
-        let Some(kind) = section.kind else { return Ok(section) };
+        let Some(kind) = section.kind else {
+            return Ok(section);
+        };
         let continues = earlier.is_some_and(|earlier| earlier.state != SectionState::Rejected);
         if offered.disabled || !offered.protocol.ends_with("TLS/RTP/SAVPF") {
             return Ok(section);
@@ -258,7 +318,10 @@ impl Negotiated {
             return Ok(section);
         }
         if offer.sections.len() > 1 && !offer.bundle.contains(&section.mid) {
-            return Err(Rejected::at(offered.line, format!("section {} is not in a=group:BUNDLE", section.mid)));
+            return Err(Rejected::at(
+                offered.line,
+                format!("section {} is not in a=group:BUNDLE", section.mid),
+            ));
         }
         if !offered.rtcp_mux {
             return Err(Rejected::at(offered.line, "a section has no a=rtcp-mux"));
@@ -274,34 +337,57 @@ impl Negotiated {
                 section.ssrcs = media_ssrcs(offered);
             }
         }
-        section.state = if flows { SectionState::Active } else { SectionState::Inactive };
+        section.state = if flows {
+            SectionState::Active
+        } else {
+            SectionState::Inactive
+        };
         Ok(section)
     }
 
-    fn codecs(&self, kind: Kind, offered: &OfferedSection, before: Option<&Self>) -> Vec<AgreedCodec> {
+    fn codecs(
+        &self,
+        kind: Kind,
+        offered: &OfferedSection,
+        before: Option<&Self>,
+    ) -> Vec<AgreedCodec> {
         let mut agreed: Vec<AgreedCodec> = Vec::new();
         for codec in &offered.codecs {
-            let Some((known, profile)) = supported(kind, codec) else { continue };
+            let Some((known, profile)) = supported(kind, codec) else {
+                continue;
+            };
             let repair_payload_type = offered.codecs.iter().find_map(|rtx| {
                 let repairs = rtx.name.eq_ignore_ascii_case("rtx")
-                    && rtx.parameter("apt").and_then(|apt| apt.parse().ok()) == Some(codec.payload_type);
+                    && rtx.parameter("apt").and_then(|apt| apt.parse().ok())
+                        == Some(codec.payload_type);
                 repairs.then_some(rtx.payload_type)
             });
             let candidate = AgreedCodec {
                 codec: known,
                 profile,
                 payload_type: codec.payload_type,
-                repair_payload_type: if kind == Kind::Video { repair_payload_type } else { None },
+                repair_payload_type: if kind == Kind::Video {
+                    repair_payload_type
+                } else {
+                    None
+                },
                 parameters: codec.parameters.clone(),
                 encoding: encoding(known),
                 feedback: feedback(codec),
             };
             // Payload types mean one thing in the whole bundle (RFC 8843 section 10.1.1).
             let here = self.sections.iter().flat_map(|section| &section.codecs);
-            let there = before.into_iter().flat_map(|before| &before.sections).flat_map(|section| &section.codecs);
+            let there = before
+                .into_iter()
+                .flat_map(|before| &before.sections)
+                .flat_map(|section| &section.codecs);
             let clash = here.chain(there).any(|other| other.clashes(&candidate));
             let unknown = before.is_some_and(|before| {
-                !before.sections.iter().flat_map(|section| &section.codecs).any(|other| other.same(&candidate))
+                !before
+                    .sections
+                    .iter()
+                    .flat_map(|section| &section.codecs)
+                    .any(|other| other.same(&candidate))
             });
             if clash || unknown || agreed.iter().any(|other| other.clashes(&candidate)) {
                 continue;
@@ -315,17 +401,34 @@ impl Negotiated {
         agreed
     }
 
-    fn extensions(&self, offered: &OfferedSection, before: Option<&Self>) -> Vec<(u8, HeaderExtension)> {
+    fn extensions(
+        &self,
+        offered: &OfferedSection,
+        before: Option<&Self>,
+    ) -> Vec<(u8, HeaderExtension)> {
         let mut agreed: Vec<(u8, HeaderExtension)> = Vec::new();
         for (id, uri) in &offered.extensions {
-            let Some(extension) = HeaderExtension::from_uri(uri).filter(|known| known.fits(self.role)) else { continue };
+            let Some(extension) =
+                HeaderExtension::from_uri(uri).filter(|known| known.fits(self.role))
+            else {
+                continue;
+            };
             // Ids above 14 need the two-byte form (RFC 8285 section 4.3), which not every receiver reads.
             if !(1..=14).contains(id) {
                 continue;
             }
-            let here = self.sections.iter().flat_map(|section| &section.extensions).chain(&agreed);
-            let mut there = before.into_iter().flat_map(|before| &before.sections).flat_map(|s| &s.extensions);
-            let clash = here.into_iter().any(|(other, known)| (other == id) != (*known == extension));
+            let here = self
+                .sections
+                .iter()
+                .flat_map(|section| &section.extensions)
+                .chain(&agreed);
+            let mut there = before
+                .into_iter()
+                .flat_map(|before| &before.sections)
+                .flat_map(|s| &s.extensions);
+            let clash = here
+                .into_iter()
+                .any(|(other, known)| (other == id) != (*known == extension));
             let unknown = before.is_some() && !there.any(|pair| pair == &(*id, extension));
             if !clash && !unknown && !agreed.iter().any(|(_, known)| *known == extension) {
                 agreed.push((*id, extension));
@@ -336,7 +439,9 @@ impl Negotiated {
 
     /// Sections of one kind that were accepted, in order.
     pub fn accepted(&self, kind: Kind) -> impl Iterator<Item = &Section> {
-        self.sections.iter().filter(move |s| s.kind == Some(kind) && s.state != SectionState::Rejected)
+        self.sections
+            .iter()
+            .filter(move |s| s.kind == Some(kind) && s.state != SectionState::Rejected)
     }
 }
 
@@ -355,13 +460,19 @@ impl AgreedCodec {
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.codec == other.codec && self.profile == other.profile && self.payload_types() == other.payload_types()
+        self.codec == other.codec
+            && self.profile == other.profile
+            && self.payload_types() == other.payload_types()
     }
 
     /// Whether a payload type would have two meanings.
     fn clashes(&self, other: &Self) -> bool {
         !self.same(other)
-            && self.payload_types().iter().flatten().any(|number| other.payload_types().contains(&Some(*number)))
+            && self
+                .payload_types()
+                .iter()
+                .flatten()
+                .any(|number| other.payload_types().contains(&Some(*number)))
     }
 }
 
@@ -369,26 +480,39 @@ impl Offer {
     /// Transport values: of the first section that has any, filled up from the session level. All sections of a
     /// bundle share them.
     fn transport(&self) -> Result<Transport, Rejected> {
-        let of_section = |section: &&OfferedSection| !section.disabled && section.transport.fragment.is_some();
-        let first = self.sections.iter().find(of_section).map(|section| section.transport.clone());
+        let of_section =
+            |section: &&OfferedSection| !section.disabled && section.transport.fragment.is_some();
+        let first = self
+            .sections
+            .iter()
+            .find(of_section)
+            .map(|section| section.transport.clone());
         let first = first.unwrap_or_default();
         for section in self.sections.iter().filter(of_section) {
             if section.transport.fragment != first.fragment {
-                return Err(Rejected::at(section.line, "sections have different ICE credentials: bundle is needed"));
+                return Err(Rejected::at(
+                    section.line,
+                    "sections have different ICE credentials: bundle is needed",
+                ));
             }
         }
         Ok(Transport {
             fragment: first.fragment.or_else(|| self.session.fragment.clone()),
             password: first.password.or_else(|| self.session.password.clone()),
-            fingerprint: first
-                .fingerprint
-                .or(self.session.fingerprint)
-                .or_else(|| self.sections.iter().find_map(|section| section.transport.fingerprint)),
+            fingerprint: first.fingerprint.or(self.session.fingerprint).or_else(|| {
+                self.sections
+                    .iter()
+                    .find_map(|section| section.transport.fingerprint)
+            }),
             other_hash: first.other_hash.or_else(|| self.session.other_hash.clone()),
             setup: first
                 .setup
                 .or_else(|| self.session.setup.clone())
-                .or_else(|| self.sections.iter().find_map(|section| section.transport.setup.clone())),
+                .or_else(|| {
+                    self.sections
+                        .iter()
+                        .find_map(|section| section.transport.setup.clone())
+                }),
         })
     }
 }
@@ -408,15 +532,25 @@ fn supported(kind: Kind, offered: &OfferedCodec) -> Option<(Codec, Profile)> {
     }
     let profile = match codec {
         Codec::Vp8 | Codec::Opus => Profile::None,
-        Codec::Vp9 => Profile::Number(offered.parameter("profile-id").map_or(Some(0), |value| value.parse().ok())?),
-        Codec::Av1 => Profile::Number(offered.parameter("profile").map_or(Some(0), |value| value.parse().ok())?),
+        Codec::Vp9 => Profile::Number(
+            offered
+                .parameter("profile-id")
+                .map_or(Some(0), |value| value.parse().ok())?,
+        ),
+        Codec::Av1 => Profile::Number(
+            offered
+                .parameter("profile")
+                .map_or(Some(0), |value| value.parse().ok())?,
+        ),
         Codec::H264 => {
             // Mode 0 cannot fragment: pictures larger than a datagram would not fit.
             if offered.parameter("packetization-mode") != Some("1") {
                 return None;
             }
             // RFC 6184 section 8.1: without a profile it is baseline, level 1.
-            Profile::H264(H264Profile::from_profile_level_id(offered.parameter("profile-level-id").unwrap_or("42000a"))?)
+            Profile::H264(H264Profile::from_profile_level_id(
+                offered.parameter("profile-level-id").unwrap_or("42000a"),
+            )?)
         }
     };
     Some((codec, profile))
@@ -442,7 +576,16 @@ fn media_ssrcs(offered: &OfferedSection) -> Vec<(u32, Option<u32>)> {
         .ssrcs
         .iter()
         .filter(|ssrc| **ssrc != 0 && !offered.repair.iter().any(|(_, repair)| repair == *ssrc))
-        .map(|ssrc| (*ssrc, offered.repair.iter().find(|(media, _)| media == ssrc).map(|(_, repair)| *repair)))
+        .map(|ssrc| {
+            (
+                *ssrc,
+                offered
+                    .repair
+                    .iter()
+                    .find(|(media, _)| media == ssrc)
+                    .map(|(_, repair)| *repair),
+            )
+        })
         .take(1)
         .collect()
 }

@@ -120,8 +120,12 @@ impl OfferedCodec {
 impl Section {
     fn new(line: usize, value: &str) -> Result<Self, Rejected> {
         let mut words = value.split_ascii_whitespace();
-        let (Some(media), Some(port), Some(protocol)) = (words.next(), words.next(), words.next()) else {
-            return Err(Rejected::at(line, "m= needs a media type, a port and a protocol"));
+        let (Some(media), Some(port), Some(protocol)) = (words.next(), words.next(), words.next())
+        else {
+            return Err(Rejected::at(
+                line,
+                "m= needs a media type, a port and a protocol",
+            ));
         };
         let port = port.split('/').next().unwrap_or(port);
         let Ok(port) = port.parse::<u16>() else {
@@ -129,7 +133,10 @@ impl Section {
         };
         let formats: Vec<String> = words.map(str::to_owned).collect();
         if formats.len() > CODEC_LIMIT {
-            return Err(Rejected::at(line, format!("more than {CODEC_LIMIT} formats in one section")));
+            return Err(Rejected::at(
+                line,
+                format!("more than {CODEC_LIMIT} formats in one section"),
+            ));
         }
         Ok(Self {
             line,
@@ -151,7 +158,9 @@ impl Section {
     }
 
     fn codec(&mut self, payload_type: u8) -> Option<&mut OfferedCodec> {
-        self.codecs.iter_mut().find(|codec| codec.payload_type == payload_type)
+        self.codecs
+            .iter_mut()
+            .find(|codec| codec.payload_type == payload_type)
     }
 }
 
@@ -159,7 +168,9 @@ impl Offer {
     /// Read an offer. Unknown attributes are passed over; broken ones that matter are named with their line.
     pub fn parse(text: &str) -> Result<Self, Rejected> {
         if text.len() > OFFER_LIMIT {
-            return Err(Rejected::whole(format!("the offer is longer than {OFFER_LIMIT} bytes")));
+            return Err(Rejected::whole(format!(
+                "the offer is longer than {OFFER_LIMIT} bytes"
+            )));
         }
         let mut offer = Self::default();
         let mut attributes = Vec::new();
@@ -171,9 +182,15 @@ impl Offer {
                 continue;
             }
             if content.len() > LINE_LIMIT {
-                return Err(Rejected::at(line, format!("longer than {LINE_LIMIT} bytes")));
+                return Err(Rejected::at(
+                    line,
+                    format!("longer than {LINE_LIMIT} bytes"),
+                ));
             }
-            if content.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+            if content
+                .bytes()
+                .any(|byte| byte.is_ascii_control() && byte != b'\t')
+            {
                 return Err(Rejected::at(line, "a control character"));
             }
             let Some((kind, value)) = content.split_once('=') else {
@@ -193,7 +210,10 @@ impl Offer {
                     }
                     attributes.clear();
                     if offer.sections.len() == SECTION_LIMIT {
-                        return Err(Rejected::at(line, format!("more than {SECTION_LIMIT} media sections")));
+                        return Err(Rejected::at(
+                            line,
+                            format!("more than {SECTION_LIMIT} media sections"),
+                        ));
                     }
                     offer.sections.push(Section::new(line, value)?);
                 }
@@ -239,8 +259,12 @@ impl Transport {
             "fingerprint" => {
                 let (hash, digest) = value.split_once(' ').unwrap_or((value, ""));
                 if hash.eq_ignore_ascii_case("sha-256") {
-                    let digest = fingerprint(digest)
-                        .ok_or_else(|| Rejected::at(line, "the fingerprint is not 32 hexadecimal bytes with colons"))?;
+                    let digest = fingerprint(digest).ok_or_else(|| {
+                        Rejected::at(
+                            line,
+                            "the fingerprint is not 32 hexadecimal bytes with colons",
+                        )
+                    })?;
                     self.fingerprint = Some(digest);
                 } else {
                     self.other_hash = Some(token(line, hash)?.to_owned());
@@ -286,7 +310,9 @@ impl Section {
                 "rtcp-fb" => {
                     if let Some(all) = value.strip_prefix("* ") {
                         let all = all.trim();
-                        self.codecs.iter_mut().for_each(|codec| codec.feedback.push(all.to_owned()));
+                        self.codecs
+                            .iter_mut()
+                            .for_each(|codec| codec.feedback.push(all.to_owned()));
                     } else if let Some((codec, value)) = self.for_codec(value) {
                         codec.feedback.push(value);
                     }
@@ -296,11 +322,23 @@ impl Section {
         }
         if let Some(order) = simulcast {
             let known = std::mem::take(&mut self.send_rids);
-            self.send_rids = order.into_iter().filter(|rid| known.contains(rid)).collect();
+            self.send_rids = order
+                .into_iter()
+                .filter(|rid| known.contains(rid))
+                .collect();
         }
-        let order: Vec<u8> = self.formats.iter().filter_map(|format| format.parse().ok()).collect();
-        self.codecs.retain(|codec| order.contains(&codec.payload_type));
-        self.codecs.sort_by_key(|codec| order.iter().position(|format| *format == codec.payload_type));
+        let order: Vec<u8> = self
+            .formats
+            .iter()
+            .filter_map(|format| format.parse().ok())
+            .collect();
+        self.codecs
+            .retain(|codec| order.contains(&codec.payload_type));
+        self.codecs.sort_by_key(|codec| {
+            order
+                .iter()
+                .position(|format| *format == codec.payload_type)
+        });
         Ok(())
     }
 
@@ -313,16 +351,31 @@ impl Section {
     fn rtpmap(&mut self, line: usize, value: &str) -> Result<(), Rejected> {
         let parsed = value.split_once(' ').and_then(|(payload_type, encoding)| {
             let mut parts = encoding.trim().split('/');
-            Some((payload_type.parse::<u8>().ok()?, parts.next()?, parts.next()?.parse::<u32>().ok()?))
+            Some((
+                payload_type.parse::<u8>().ok()?,
+                parts.next()?,
+                parts.next()?.parse::<u32>().ok()?,
+            ))
         });
-        let Some((payload_type, name, clock_rate)) = parsed.filter(|(payload_type, _, _)| *payload_type < 128) else {
-            return Err(Rejected::at(line, "a=rtpmap needs a payload type below 128, a name and a clock rate"));
+        let Some((payload_type, name, clock_rate)) =
+            parsed.filter(|(payload_type, _, _)| *payload_type < 128)
+        else {
+            return Err(Rejected::at(
+                line,
+                "a=rtpmap needs a payload type below 128, a name and a clock rate",
+            ));
         };
         if self.codecs.len() == CODEC_LIMIT {
-            return Err(Rejected::at(line, format!("more than {CODEC_LIMIT} codecs in one section")));
+            return Err(Rejected::at(
+                line,
+                format!("more than {CODEC_LIMIT} codecs in one section"),
+            ));
         }
         if self.codec(payload_type).is_some() {
-            return Err(Rejected::at(line, format!("payload type {payload_type} is mapped twice")));
+            return Err(Rejected::at(
+                line,
+                format!("payload type {payload_type} is mapped twice"),
+            ));
         }
         self.codecs.push(OfferedCodec {
             payload_type,
@@ -340,10 +393,16 @@ impl Section {
             Some((id, rest.split_ascii_whitespace().next()?))
         });
         let Some((id, uri)) = parsed else {
-            return Err(Rejected::at(line, "a=extmap needs an id below 256 and a URI"));
+            return Err(Rejected::at(
+                line,
+                "a=extmap needs an id below 256 and a URI",
+            ));
         };
         if self.extensions.len() == EXTENSION_LIMIT {
-            return Err(Rejected::at(line, format!("more than {EXTENSION_LIMIT} header extensions in one section")));
+            return Err(Rejected::at(
+                line,
+                format!("more than {EXTENSION_LIMIT} header extensions in one section"),
+            ));
         }
         self.extensions.push((id, uri.to_owned()));
         Ok(())
@@ -355,7 +414,10 @@ impl Section {
         };
         if !self.ssrcs.contains(&ssrc) {
             if self.ssrcs.len() == SSRC_LIMIT {
-                return Err(Rejected::at(line, format!("more than {SSRC_LIMIT} SSRCs in one section")));
+                return Err(Rejected::at(
+                    line,
+                    format!("more than {SSRC_LIMIT} SSRCs in one section"),
+                ));
             }
             self.ssrcs.push(ssrc);
         }
@@ -367,11 +429,16 @@ impl Section {
         if words.next() != Some("FID") {
             return Ok(());
         }
-        let (Some(Ok(media)), Some(Ok(repair))) = (words.next().map(str::parse), words.next().map(str::parse)) else {
+        let (Some(Ok(media)), Some(Ok(repair))) =
+            (words.next().map(str::parse), words.next().map(str::parse))
+        else {
             return Err(Rejected::at(line, "a=ssrc-group:FID needs two SSRCs"));
         };
         if self.repair.len() == SSRC_LIMIT {
-            return Err(Rejected::at(line, format!("more than {SSRC_LIMIT} SSRC groups in one section")));
+            return Err(Rejected::at(
+                line,
+                format!("more than {SSRC_LIMIT} SSRC groups in one section"),
+            ));
         }
         self.repair.push((media, repair));
         Ok(())
@@ -386,11 +453,22 @@ impl Section {
             return Ok(());
         }
         // The media engine keeps 8 characters of a rid.
-        if rid.is_empty() || rid.len() > 8 || !rid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(Rejected::at(line, "a rid has 1 to 8 letters, digits or underscores"));
+        if rid.is_empty()
+            || rid.len() > 8
+            || !rid
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            return Err(Rejected::at(
+                line,
+                "a rid has 1 to 8 letters, digits or underscores",
+            ));
         }
         if self.send_rids.len() == RID_LIMIT {
-            return Err(Rejected::at(line, format!("more than {RID_LIMIT} rids in one section")));
+            return Err(Rejected::at(
+                line,
+                format!("more than {RID_LIMIT} rids in one section"),
+            ));
         }
         self.send_rids.push(rid.to_owned());
         Ok(())
@@ -415,22 +493,34 @@ fn simulcast_send(value: &str) -> Option<Vec<String>> {
 }
 
 fn ice_value(line: usize, value: &str, least: usize) -> Result<String, Rejected> {
-    let allowed = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/');
+    let allowed = value
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/');
     // RFC 8839 section 5.4; some stacks put other printable characters in, so only white space is refused.
     let printable = value.bytes().all(|byte| byte.is_ascii_graphic());
     if (least..=256).contains(&value.len()) && (allowed || printable) {
         Ok(value.to_owned())
     } else {
-        Err(Rejected::at(line, format!("an ICE value has {least} to 256 printable characters")))
+        Err(Rejected::at(
+            line,
+            format!("an ICE value has {least} to 256 printable characters"),
+        ))
     }
 }
 
 /// A mid goes onto the wire in a header extension; the media engine keeps 16 characters.
 fn mid(line: usize, value: &str) -> Result<String, Rejected> {
-    if (1..=16).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if (1..=16).contains(&value.len())
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
         Ok(value.to_owned())
     } else {
-        Err(Rejected::at(line, "a mid has 1 to 16 letters, digits or underscores"))
+        Err(Rejected::at(
+            line,
+            "a mid has 1 to 16 letters, digits or underscores",
+        ))
     }
 }
 
@@ -438,7 +528,10 @@ fn token(line: usize, value: &str) -> Result<&str, Rejected> {
     if !value.is_empty() && value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(value)
     } else {
-        Err(Rejected::at(line, "a word is missing, longer than 64 characters or not printable"))
+        Err(Rejected::at(
+            line,
+            "a word is missing, longer than 64 characters or not printable",
+        ))
     }
 }
 
@@ -446,7 +539,9 @@ fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     let mut parts = text.trim().split(':');
     for byte in &mut digest {
-        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit()))?;
+        let part = parts
+            .next()
+            .filter(|part| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit()))?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
     parts.next().is_none().then_some(digest)

@@ -7,7 +7,9 @@ use crate::{VECTORS, vector};
 fn damaged_offers_never_panic() {
     let mut state = 1_u64;
     let mut next = |limit: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % limit
     };
     for name in VECTORS {

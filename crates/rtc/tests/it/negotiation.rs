@@ -7,12 +7,19 @@ use sanderling_rtc::{Profile, Session, Str0mPublisher, Str0mViewer, TrackInfo};
 use crate::{config, section, vector};
 
 fn track(codec: Codec, profile: Profile) -> TrackInfo {
-    TrackInfo { kind: codec.kind(), codec, profile, mid: "0".into(), layers: 1 }
+    TrackInfo {
+        kind: codec.kind(),
+        codec,
+        profile,
+        mid: "0".into(),
+        layers: 1,
+    }
 }
 
 #[test]
 fn a_slot_takes_what_the_viewer_decodes_and_nothing_else() {
-    let (mut session, _) = Str0mViewer::open(Instant::now(), &vector("chromium-viewer"), config()).unwrap();
+    let (mut session, _) =
+        Str0mViewer::open(Instant::now(), &vector("chromium-viewer"), config()).unwrap();
     let h264 = |profile| track(Codec::H264, Profile::H264(profile));
     // (track, taken)
     let rows = [
@@ -28,32 +35,50 @@ fn a_slot_takes_what_the_viewer_decodes_and_nothing_else() {
     ];
     for (track, taken) in rows {
         assert_eq!(session.bind(0, &track), taken, "{track}");
-        assert_eq!(session.bind(2, &track), false, "no such slot");
+        assert!(!session.bind(2, &track), "no such slot");
     }
     let codecs = session.slot_codecs(0, Kind::Video);
-    assert!(codecs.contains("VP8") && codecs.contains("H264 (constrained baseline)"), "{codecs}");
+    assert!(
+        codecs.contains("VP8") && codecs.contains("H264 (constrained baseline)"),
+        "{codecs}"
+    );
 }
 
 #[test]
 fn h264_without_fragmentation_is_passed_over() {
     let offer = vector("chromium-publisher");
     let only = |mode: &str| {
-        let kept: Vec<&str> = offer.lines().filter(|line| !line.starts_with("a=ssrc")).collect();
-        let video = kept.iter().position(|line| line.starts_with("m=video")).unwrap();
+        let kept: Vec<&str> = offer
+            .lines()
+            .filter(|line| !line.starts_with("a=ssrc"))
+            .collect();
+        let video = kept
+            .iter()
+            .position(|line| line.starts_with("m=video"))
+            .unwrap();
         let mut lines: Vec<String> = kept.iter().map(|line| (*line).to_owned()).collect();
         lines[video] = "m=video 9 UDP/TLS/RTP/SAVPF 102".into();
         lines.push("a=rtpmap:102 H264/90000".into());
         lines.retain(|line| !line.contains(":102 ") || line.contains("rtpmap:102"));
         lines.dedup();
-        lines.push(format!("a=fmtp:102 packetization-mode={mode};profile-level-id=42e01f"));
+        lines.push(format!(
+            "a=fmtp:102 packetization-mode={mode};profile-level-id=42e01f"
+        ));
         let mut seen = false;
-        lines.retain(|line| line != "a=rtpmap:102 H264/90000" || !std::mem::replace(&mut seen, true));
+        lines.retain(|line| {
+            line != "a=rtpmap:102 H264/90000" || !std::mem::replace(&mut seen, true)
+        });
         lines.join("\r\n") + "\r\n"
     };
-    let agree = |mode| Negotiated::new(Role::Publisher, &Offer::parse(&only(mode)).unwrap(), None).unwrap();
+    let agree =
+        |mode| Negotiated::new(Role::Publisher, &Offer::parse(&only(mode)).unwrap(), None).unwrap();
     assert_eq!(agree("1").accepted(Kind::Video).count(), 1);
     assert_eq!(agree("0").accepted(Kind::Video).count(), 0);
-    assert_eq!(agree("0").accepted(Kind::Audio).count(), 1, "the sound goes on without it");
+    assert_eq!(
+        agree("0").accepted(Kind::Audio).count(),
+        1,
+        "the sound goes on without it"
+    );
 }
 
 #[test]
@@ -76,17 +101,32 @@ fn a_later_offer_may_add_but_not_move_sections() {
     assert_eq!(session.slots(), 2);
     for index in 0..2 {
         let own = |sdp: &str| -> Vec<String> {
-            let lines = section(sdp, index).into_iter().filter(|line| line.starts_with("a=ssrc"));
+            let lines = section(sdp, index)
+                .into_iter()
+                .filter(|line| line.starts_with("a=ssrc"));
             lines.map(str::to_owned).collect()
         };
         assert_eq!(own(&first), own(&more));
     }
-    let version = |sdp: &str| sdp.lines().nth(1).unwrap().split(' ').nth(2).unwrap().to_owned();
+    let version = |sdp: &str| {
+        sdp.lines()
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .nth(2)
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!((version(&first), version(&more)), ("0".into(), "1".into()));
 
     let fewer = session.renegotiate(now, &two).unwrap_err();
     assert!(fewer.why.contains("fewer sections"), "{fewer}");
-    let moved = session.renegotiate(now, &four.replace("a=mid:1\r\n", "a=mid:9\r\n").replace("0 1 2 3", "0 9 2 3"));
+    let moved = session.renegotiate(
+        now,
+        &four
+            .replace("a=mid:1\r\n", "a=mid:9\r\n")
+            .replace("0 1 2 3", "0 9 2 3"),
+    );
     assert!(moved.unwrap_err().why.contains("was 1 and is now 9"));
     assert_eq!(session.slots(), 2);
 }
@@ -99,7 +139,15 @@ fn new_credentials_are_answered_with_new_ones() {
     let before = session.fragment().to_owned();
     session.renegotiate(now, &offer).unwrap();
     assert_eq!(session.fragment(), before);
-    let fragment = offer.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap();
-    session.renegotiate(now, &offer.replace(&format!("a=ice-ufrag:{fragment}"), "a=ice-ufrag:anew")).unwrap();
+    let fragment = offer
+        .lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
+        .unwrap();
+    session
+        .renegotiate(
+            now,
+            &offer.replace(&format!("a=ice-ufrag:{fragment}"), "a=ice-ufrag:anew"),
+        )
+        .unwrap();
     assert_ne!(session.fragment(), before);
 }

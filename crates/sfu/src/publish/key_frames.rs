@@ -31,7 +31,8 @@ pub(crate) struct KeyFrames {
 
 impl KeyFrames {
     fn open(&self, now: Instant) -> bool {
-        self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= INTERVAL)
+        self.asked
+            .is_none_or(|asked| now.saturating_duration_since(asked) >= INTERVAL)
     }
 
     fn ask(&mut self, now: Instant) {
@@ -83,6 +84,7 @@ impl KeyFrames {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 

@@ -45,7 +45,9 @@ impl Layers {
         if self.layers.len() == 1 {
             return false;
         }
-        let window_over = self.window.is_none_or(|begin| now.saturating_duration_since(begin) >= WINDOW);
+        let window_over = self
+            .window
+            .is_none_or(|begin| now.saturating_duration_since(begin) >= WINDOW);
         if window_over {
             self.window = Some(now);
             for layer in &mut self.layers {
@@ -58,7 +60,9 @@ impl Layers {
         let best = (0..self.layers.len())
             .filter(|index| self.active(*index, now))
             .max_by_key(|index| self.layers[*index].rate.max(self.layers[*index].bytes));
-        let best = best.and_then(|index| u8::try_from(index).ok()).unwrap_or(layer);
+        let best = best
+            .and_then(|index| u8::try_from(index).ok())
+            .unwrap_or(layer);
         self.target = Some(best);
         best != target
     }
@@ -70,6 +74,7 @@ impl Layers {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -93,7 +98,11 @@ mod tests {
         }
         let targets: Vec<u8> = changes.iter().map(|(_, target)| *target).collect();
         assert_eq!(targets, [2, 1]);
-        assert!((3_480..=3_600).contains(&changes[1].0), "fell back at {} ms", changes[1].0);
+        assert!(
+            (3_480..=3_600).contains(&changes[1].0),
+            "fell back at {} ms",
+            changes[1].0
+        );
     }
 
     #[test]

@@ -27,7 +27,14 @@ struct Reported {
 
 impl<S: Session> Publisher<S> {
     pub(crate) fn new(session: S, life: SessionLife) -> Self {
-        Self { session, life, started: Vec::new(), key_frames: 0, frames: Vec::new(), reported: Reported::default() }
+        Self {
+            session,
+            life,
+            started: Vec::new(),
+            key_frames: 0,
+            frames: Vec::new(),
+            reported: Reported::default(),
+        }
     }
 
     /// Count a packet. True for the first one of its track that carries media.
@@ -55,11 +62,19 @@ impl<S: Session> Publisher<S> {
         if total.packets == 0 {
             return None;
         }
-        let seconds = self.reported.at.map_or(1.0, |at| now.saturating_duration_since(at).as_secs_f64().max(1e-3));
+        let seconds = self.reported.at.map_or(1.0, |at| {
+            now.saturating_duration_since(at).as_secs_f64().max(1e-3)
+        });
         let bits = (total.bytes - self.reported.bytes.min(total.bytes)) as f64 * 8.0;
         let before = |layer: usize| self.reported.frames.get(layer).copied().unwrap_or(0);
         // Layers show the same picture: the fastest one counts, not their sum.
-        let frames = self.frames.iter().enumerate().map(|(layer, frames)| frames - before(layer)).max().unwrap_or(0);
+        let frames = self
+            .frames
+            .iter()
+            .enumerate()
+            .map(|(layer, frames)| frames - before(layer))
+            .max()
+            .unwrap_or(0);
         let mut values = vec![
             ("bytes", total.bytes as f64),
             ("packets", total.packets as f64),
@@ -73,7 +88,11 @@ impl<S: Session> Publisher<S> {
         if let Some(rtt_ms) = total.rtt_ms {
             values.push(("rtt_ms", rtt_ms));
         }
-        self.reported = Reported { at: Some(now), bytes: total.bytes, frames: self.frames.clone() };
+        self.reported = Reported {
+            at: Some(now),
+            bytes: total.bytes,
+            frames: self.frames.clone(),
+        };
         Some(values)
     }
 }

@@ -51,7 +51,10 @@ impl Stream {
 
     /// Index of the video track.
     pub(crate) fn video_track(&self) -> Option<usize> {
-        self.tracks.as_ref()?.iter().position(|track| track.kind == Kind::Video)
+        self.tracks
+            .as_ref()?
+            .iter()
+            .position(|track| track.kind == Kind::Video)
     }
 
     /// Whether nobody on this node needs it from here.

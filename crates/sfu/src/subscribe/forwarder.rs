@@ -51,7 +51,11 @@ impl Forwarder {
     /// `first_sequence` of the slot's life, below 2^15: a receiver that misses the first packets must not take a
     /// wrap for a rollover (RFC 3711 section 3.3.1).
     pub(crate) fn new(first_sequence: u16) -> Self {
-        Self { first_sequence: u64::from(first_sequence & 0x7fff), mapping: None, sent: None }
+        Self {
+            first_sequence: u64::from(first_sequence & 0x7fff),
+            mapping: None,
+            sent: None,
+        }
     }
 
     /// Nothing is bound any more; the next source starts afresh.
@@ -66,8 +70,16 @@ impl Forwarder {
 
     /// Header to send a packet under, or `None` to leave it out. `target` is the layer to be on: a change happens at
     /// its next key frame, and until then the old layer goes on.
-    pub(crate) fn forward(&mut self, stream: StreamId, target: u8, packet: &Packet) -> Option<Header> {
-        let source = Source { stream, layer: packet.layer };
+    pub(crate) fn forward(
+        &mut self,
+        stream: StreamId,
+        target: u8,
+        packet: &Packet,
+    ) -> Option<Header> {
+        let source = Source {
+            stream,
+            layer: packet.layer,
+        };
         match self.mapping {
             Some(mapping) if mapping.source == source => {}
             Some(_) | None => {
@@ -93,10 +105,21 @@ impl Forwarder {
                 self.sent.map_or(0, |sent| sent.picture),
                 self.sent.map_or(0, |sent| sent.tl0),
             ));
-            self.sent = Some(Sent { sequence, timestamp, captured: packet.captured, picture: number, tl0 });
+            self.sent = Some(Sent {
+                sequence,
+                timestamp,
+                captured: packet.captured,
+                picture: number,
+                tl0,
+            });
         }
         let low_latency = packet.kind == Kind::Video && packet.frame_start;
-        Some(Header { sequence, timestamp, vp8, playout_delay: low_latency.then_some(PlayoutDelay::NONE) })
+        Some(Header {
+            sequence,
+            timestamp,
+            vp8,
+            playout_delay: low_latency.then_some(PlayoutDelay::NONE),
+        })
     }
 
     fn start(&mut self, source: Source, packet: &Packet) {
@@ -112,7 +135,10 @@ impl Forwarder {
             },
             Some(sent) => {
                 let rate = packet.kind.clock_rate();
-                let ticks = ticks(packet.captured.saturating_duration_since(sent.captured), rate);
+                let ticks = ticks(
+                    packet.captured.saturating_duration_since(sent.captured),
+                    rate,
+                );
                 // Never the same frame again: at least one frame of 30 a second, or 20 ms of sound.
                 let least = match packet.kind {
                     Kind::Audio => rate / 50,
@@ -136,18 +162,30 @@ impl Forwarder {
 
     /// Numbers of a VP8 picture on the slot, and what to rewrite when they are not the payload's.
     fn vp8(&self, mapping: &Mapping, packet: &Packet) -> (Option<(u16, u8)>, Option<Vp8Picture>) {
-        let Some(picture) = vp8_picture(packet) else { return (None, None) };
+        let Some(picture) = vp8_picture(packet) else {
+            return (None, None);
+        };
         let mask = if picture.long { 0x7fff } else { 0x7f };
-        let number = picture.picture_id.map(|number| number.wrapping_add(mapping.picture) & mask);
+        let number = picture
+            .picture_id
+            .map(|number| number.wrapping_add(mapping.picture) & mask);
         let tl0 = picture.tl0_index.map(|tl0| tl0.wrapping_add(mapping.tl0));
         let sent = (number.unwrap_or(0), tl0.unwrap_or(0));
-        let rewritten = Vp8Picture { picture_id: number, long: picture.long, tl0_index: tl0 };
+        let rewritten = Vp8Picture {
+            picture_id: number,
+            long: picture.long,
+            tl0_index: tl0,
+        };
         (Some(sent), (rewritten != picture).then_some(rewritten))
     }
 }
 
 fn vp8_picture(packet: &Packet) -> Option<Vp8Picture> {
-    if packet.codec == Codec::Vp8 { Vp8Picture::parse(&packet.payload) } else { None }
+    if packet.codec == Codec::Vp8 {
+        Vp8Picture::parse(&packet.payload)
+    } else {
+        None
+    }
 }
 
 /// Clock ticks in a time. More than a full turn of the timestamp only says "long ago", so it may be cut off.
@@ -158,7 +196,7 @@ fn ticks(time: Duration, rate: u32) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use std::sync::Arc;
 
@@ -208,7 +246,11 @@ mod tests {
         ];
         for (stream, sequence, key, out) in rows {
             let header = forwarder.forward(stream, 0, &packet(start, sequence, 0, key, 1));
-            assert_eq!(header.map(|header| header.sequence), out, "{stream:?} {sequence}");
+            assert_eq!(
+                header.map(|header| header.sequence),
+                out,
+                "{stream:?} {sequence}"
+            );
         }
     }
 
@@ -216,7 +258,9 @@ mod tests {
     fn a_rebind_goes_on_by_the_time_between_the_captures() {
         let start = Instant::now();
         let mut forwarder = Forwarder::new(0);
-        let first = forwarder.forward(A, 0, &packet(start, 1, 1_000, true, 5)).unwrap();
+        let first = forwarder
+            .forward(A, 0, &packet(start, 1, 1_000, true, 5))
+            .unwrap();
         forwarder.stop();
         assert!(!forwarder.runs());
         let mut next = packet(start, 77, 3_500, true, 90);
@@ -227,7 +271,9 @@ mod tests {
         let picture = second.vp8.unwrap();
         assert_eq!((picture.picture_id, picture.tl0_index), (Some(6), Some(6)));
         forwarder.stop();
-        let early = forwarder.forward(A, 0, &packet(start, 900, 1_000, true, 7)).unwrap();
+        let early = forwarder
+            .forward(A, 0, &packet(start, 900, 1_000, true, 7))
+            .unwrap();
         assert_eq!(early.timestamp.wrapping_sub(second.timestamp), 3_000);
     }
 
@@ -235,11 +281,17 @@ mod tests {
     fn a_layer_changes_at_a_key_frame_of_the_target_only() {
         let start = Instant::now();
         let mut forwarder = Forwarder::new(0);
-        let on = |layer, sequence, key| Packet { layer, ..packet(start, sequence, 0, key, 0) };
+        let on = |layer, sequence, key| Packet {
+            layer,
+            ..packet(start, sequence, 0, key, 0)
+        };
         assert!(forwarder.forward(A, 0, &on(0, 1, true)).is_some());
         assert!(forwarder.forward(A, 1, &on(1, 50, false)).is_none());
         assert!(forwarder.forward(A, 1, &on(0, 2, false)).is_some());
-        assert_eq!(forwarder.forward(A, 1, &on(1, 51, true)).unwrap().sequence, 2);
+        assert_eq!(
+            forwarder.forward(A, 1, &on(1, 51, true)).unwrap().sequence,
+            2
+        );
         assert!(forwarder.forward(A, 1, &on(0, 3, false)).is_none());
     }
 
@@ -250,7 +302,10 @@ mod tests {
         let mut sound = packet(start, 1, 0, false, 0);
         sound.kind = Kind::Audio;
         sound.codec = Codec::Opus;
-        let padding = Packet { payload: Arc::from([].as_slice()), ..sound.clone() };
+        let padding = Packet {
+            payload: Arc::from([].as_slice()),
+            ..sound.clone()
+        };
         assert!(forwarder.forward(A, 0, &padding).is_none());
         let header = forwarder.forward(A, 0, &sound).unwrap();
         assert_eq!((header.vp8, header.playout_delay), (None, None));

@@ -40,13 +40,20 @@ fn index(kind: Kind) -> usize {
 
 impl<S: Session> Viewer<S> {
     pub(crate) fn new(session: S, life: SessionLife) -> Self {
-        Self { session, life, slots: Vec::new() }
+        Self {
+            session,
+            life,
+            slots: Vec::new(),
+        }
     }
 
     /// Make room for the session's slots, each with first sequence numbers from `number`.
     pub(crate) fn grow(&mut self, mut number: impl FnMut() -> u16) {
         while self.slots.len() < usize::from(self.session.slots()) {
-            self.slots.push(Slot { forwarders: [Forwarder::new(number()), Forwarder::new(number())], binding: None });
+            self.slots.push(Slot {
+                forwarders: [Forwarder::new(number()), Forwarder::new(number())],
+                binding: None,
+            });
         }
     }
 
@@ -58,28 +65,49 @@ impl<S: Session> Viewer<S> {
 
     /// Slot that a stream is bound to.
     pub(crate) fn slot_of(&self, stream: StreamId) -> Option<u16> {
-        self.bindings().find(|(_, binding)| binding.stream == stream).map(|(slot, _)| slot)
+        self.bindings()
+            .find(|(_, binding)| binding.stream == stream)
+            .map(|(slot, _)| slot)
     }
 
     /// Stream that is bound to a slot.
     pub(crate) fn stream_on(&self, slot: u16) -> Option<StreamId> {
-        self.slots.get(usize::from(slot))?.binding.as_ref().map(|binding| binding.stream)
+        self.slots
+            .get(usize::from(slot))?
+            .binding
+            .as_ref()
+            .map(|binding| binding.stream)
     }
 
     /// Bind tracks of a stream to the first free slot that has a section for each.
-    pub(crate) fn bind(&mut self, stream: StreamId, tracks: &[&TrackInfo]) -> Result<u16, (Reason, String)> {
+    pub(crate) fn bind(
+        &mut self,
+        stream: StreamId,
+        tracks: &[&TrackInfo],
+    ) -> Result<u16, (Reason, String)> {
         let free = (0..self.session.slots()).filter(|slot| self.stream_on(*slot).is_none());
-        let fits = |slot: &u16| tracks.iter().all(|track| self.session.slot_mid(*slot, track.kind).is_some());
+        let fits = |slot: &u16| {
+            tracks
+                .iter()
+                .all(|track| self.session.slot_mid(*slot, track.kind).is_some())
+        };
         let Some(slot) = free.into_iter().find(fits) else {
             let taken = self.bindings().count();
             let all = self.session.slots();
-            return Err((Reason::NoSlot, format!("{taken} of the viewer's {all} slots are taken and none of the rest fits")));
+            return Err((
+                Reason::NoSlot,
+                format!("{taken} of the viewer's {all} slots are taken and none of the rest fits"),
+            ));
         };
         for track in tracks {
             if !self.session.bind(slot, track) {
                 let takes = self.session.slot_codecs(slot, track.kind);
                 self.session.unbind(slot);
-                let text = format!("the stream's {} is {}; the viewer takes {takes}", track.kind, track.codec_text());
+                let text = format!(
+                    "the stream's {} is {}; the viewer takes {takes}",
+                    track.kind,
+                    track.codec_text()
+                );
                 return Err((Reason::NoCodec, text));
             }
         }
@@ -133,7 +161,9 @@ impl<S: Session> Viewer<S> {
             return None;
         }
         let header = slot.forwarders[index(packet.kind)].forward(binding.stream, target, packet)?;
-        self.session.write(now, slot_number, packet, header, batch).ok()?;
+        self.session
+            .write(now, slot_number, packet, header, batch)
+            .ok()?;
         let first = !std::mem::replace(&mut binding.flowing[index(packet.kind)], true);
         first.then_some(header.timestamp)
     }

@@ -43,13 +43,20 @@ impl Worker {
             SessionEvent::Connected => self.connected(now, session),
             SessionEvent::PeerClosed => {
                 let connected = self.life(session).is_some_and(|life| life.connected());
-                let reason = if connected { CloseReason::PeerClosed } else { CloseReason::DtlsFailed };
+                let reason = if connected {
+                    CloseReason::PeerClosed
+                } else {
+                    CloseReason::DtlsFailed
+                };
                 self.end(now, session, reason);
             }
             SessionEvent::HandshakeFailed => self.end(now, session, CloseReason::DtlsFailed),
             SessionEvent::Packet { track, packet } => self.published(now, session, track, packet),
             SessionEvent::KeyFrameNeeded { slot } => {
-                let stream = self.viewers.get(&session).and_then(|viewer| viewer.stream_on(slot));
+                let stream = self
+                    .viewers
+                    .get(&session)
+                    .and_then(|viewer| viewer.stream_on(slot));
                 if let Some(stream) = stream {
                     self.request_key_frame(now, stream);
                 }
@@ -64,7 +71,11 @@ impl Worker {
         self.event(Event::Connected { session });
         // Streams may have been bound before the handshake was over.
         let bound: Vec<StreamId> = self.viewers.get(&session).map_or_else(Vec::new, |viewer| {
-            viewer.bindings().filter(|(_, binding)| binding.video).map(|(_, binding)| binding.stream).collect()
+            viewer
+                .bindings()
+                .filter(|(_, binding)| binding.video)
+                .map(|(_, binding)| binding.stream)
+                .collect()
         });
         for stream in bound {
             self.request_key_frame(now, stream);
@@ -74,21 +85,33 @@ impl Worker {
     /// A packet of a publisher on this worker.
     fn published(&mut self, now: Instant, session: SessionId, track: usize, packet: Packet) {
         let id = StreamId(session.0);
-        let Some(publisher) = self.publishers.get_mut(&session) else { return };
+        let Some(publisher) = self.publishers.get_mut(&session) else {
+            return;
+        };
         // It was decrypted with the session's key: the peer is there.
         publisher.life.hear(now);
         self.counters.packets_in += 1;
         if publisher.count(track, &packet) {
             let codec = packet.codec.name().to_owned();
-            self.event(Event::TrackStarted { stream: id, kind: packet.kind, codec });
+            self.event(Event::TrackStarted {
+                stream: id,
+                kind: packet.kind,
+                codec,
+            });
         }
-        let pulled_by = self.streams.get(&id).map_or(&[][..], |stream| &stream.pulled_by);
+        let pulled_by = self
+            .streams
+            .get(&id)
+            .map_or(&[][..], |stream| &stream.pulled_by);
         if pulled_by.is_empty() {
             return self.fan_out(now, id, &packet);
         }
         let packet = Arc::new(packet);
         for worker in pulled_by {
-            let message = PeerMessage::Packet { stream: id, packet: Arc::clone(&packet) };
+            let message = PeerMessage::Packet {
+                stream: id,
+                packet: Arc::clone(&packet),
+            };
             self.outputs.push_back(Output::Peer(*worker, message));
         }
         self.fan_out(now, id, &packet);
@@ -96,23 +119,39 @@ impl Worker {
 
     /// Send one packet to every viewer of this worker.
     pub(super) fn fan_out(&mut self, now: Instant, id: StreamId, packet: &Packet) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         let mut waiting = false;
         if packet.kind == Kind::Video && !packet.key_frame {
-            let waits = |(viewer, slot): &(SessionId, u16)| self.viewers.get(viewer).is_some_and(|v| v.waits(*slot));
+            let waits = |(viewer, slot): &(SessionId, u16)| {
+                self.viewers.get(viewer).is_some_and(|v| v.waits(*slot))
+            };
             waiting = stream.viewers.iter().any(waits);
         }
         let ask = stream.count(now, packet, waiting);
         let target = stream.target_layer();
         for &(session, slot) in &stream.viewers {
-            let Some(viewer) = self.viewers.get_mut(&session) else { continue };
+            let Some(viewer) = self.viewers.get_mut(&session) else {
+                continue;
+            };
             let first = viewer.forward(now, slot, target, packet, &mut self.outbox);
             if !std::mem::replace(&mut viewer.life.touched, true) {
                 self.touched.push_back(session);
             }
             if let Some(rtp_timestamp) = first {
-                let mid = viewer.session.slot_mid(slot, packet.kind).unwrap_or_default().to_owned();
-                let event = Event::Flowing { session, stream: id, mid, kind: packet.kind, rtp_timestamp };
+                let mid = viewer
+                    .session
+                    .slot_mid(slot, packet.kind)
+                    .unwrap_or_default()
+                    .to_owned();
+                let event = Event::Flowing {
+                    session,
+                    stream: id,
+                    mid,
+                    kind: packet.kind,
+                    rtp_timestamp,
+                };
                 self.outputs.push_back(Output::Event(event));
             }
             self.counters.packets_out += 1;
@@ -124,7 +163,9 @@ impl Worker {
 
     /// Somebody needs a key frame of a stream.
     pub(super) fn request_key_frame(&mut self, now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         if stream.video_track().is_none() {
             return;
         }
@@ -136,9 +177,14 @@ impl Worker {
 
     /// Ask the publisher, or the worker that holds it.
     pub(super) fn ask_for_key_frame(&mut self, now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
         if stream.origin != self.id {
-            self.outputs.push_back(Output::Peer(stream.origin, PeerMessage::NeedKeyFrame { stream: id }));
+            self.outputs.push_back(Output::Peer(
+                stream.origin,
+                PeerMessage::NeedKeyFrame { stream: id },
+            ));
             return;
         }
         let session = SessionId(id.0);

@@ -15,7 +15,11 @@ impl Worker {
             match timer {
                 Timer::Session(session) => self.session_timer(now, session),
                 Timer::KeyFrame(stream) => {
-                    if self.streams.get_mut(&stream).is_some_and(|stream| stream.key_frame_due(now)) {
+                    if self
+                        .streams
+                        .get_mut(&stream)
+                        .is_some_and(|stream| stream.key_frame_due(now))
+                    {
                         self.ask_for_key_frame(now, stream);
                     }
                 }
@@ -24,7 +28,9 @@ impl Worker {
     }
 
     fn session_timer(&mut self, now: Instant, session: SessionId) {
-        let Some(life) = self.life(session) else { return };
+        let Some(life) = self.life(session) else {
+            return;
+        };
         if let Some(reason) = life.expired(now) {
             return self.end(now, session, reason);
         }
@@ -57,7 +63,11 @@ impl Worker {
         if self.remove(now, session) {
             self.done(ticket);
         } else {
-            self.failed(ticket, Reason::UnknownSession, format!("no session {}", session.0));
+            self.failed(
+                ticket,
+                Reason::UnknownSession,
+                format!("no session {}", session.0),
+            );
         }
     }
 
@@ -75,7 +85,13 @@ impl Worker {
             self.end_stream(StreamId(session.0));
         } else if let Some(mut viewer) = self.viewers.remove(&session) {
             viewer.session.close(now, &mut self.outbox);
-            self.remove_viewer(session, &viewer.bindings().map(|(_, binding)| binding.stream).collect::<Vec<_>>());
+            self.remove_viewer(
+                session,
+                &viewer
+                    .bindings()
+                    .map(|(_, binding)| binding.stream)
+                    .collect::<Vec<_>>(),
+            );
         } else {
             return false;
         }
@@ -95,16 +111,31 @@ impl Worker {
         let waiting: Vec<StreamId> = self
             .streams
             .iter()
-            .filter(|(_, stream)| stream.pending.iter().any(|pending| pending.session == session))
+            .filter(|(_, stream)| {
+                stream
+                    .pending
+                    .iter()
+                    .any(|pending| pending.session == session)
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
-            let Some(stream) = self.streams.get_mut(&id) else { continue };
-            let tickets: Vec<Ticket> =
-                stream.pending.iter().filter(|pending| pending.session == session).map(|pending| pending.ticket).collect();
+            let Some(stream) = self.streams.get_mut(&id) else {
+                continue;
+            };
+            let tickets: Vec<Ticket> = stream
+                .pending
+                .iter()
+                .filter(|pending| pending.session == session)
+                .map(|pending| pending.ticket)
+                .collect();
             stream.pending.retain(|pending| pending.session != session);
             for ticket in tickets {
-                self.failed(ticket, Reason::UnknownSession, "the viewer closed before the stream was bound");
+                self.failed(
+                    ticket,
+                    Reason::UnknownSession,
+                    "the viewer closed before the stream was bound",
+                );
             }
             self.release_if_idle(id);
         }

@@ -125,17 +125,29 @@ impl Worker {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            let Some(&session) = self.touched.front() else { break };
+            let Some(&session) = self.touched.front() else {
+                break;
+            };
             if let Some(output) = self.drain_session(now, session, buffer) {
                 return output;
             }
         }
         // With nothing to wait for, an hour is as good as never.
-        Output::WakeAt(self.schedule.next().unwrap_or(now + Duration::from_secs(3600)).max(now))
+        Output::WakeAt(
+            self.schedule
+                .next()
+                .unwrap_or(now + Duration::from_secs(3600))
+                .max(now),
+        )
     }
 
     /// One step of draining the session at the front of the list.
-    fn drain_session(&mut self, now: Instant, session: SessionId, buffer: &mut [u8]) -> Option<Output> {
+    fn drain_session(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        buffer: &mut [u8],
+    ) -> Option<Output> {
         let output = if let Some(publisher) = self.publishers.get_mut(&session) {
             publisher.session.poll(now, buffer)
         } else if let Some(viewer) = self.viewers.get_mut(&session) {
@@ -163,7 +175,10 @@ impl Worker {
     fn life(&mut self, session: SessionId) -> Option<&mut crate::session_life::SessionLife> {
         match self.publishers.get_mut(&session) {
             Some(publisher) => Some(&mut publisher.life),
-            None => self.viewers.get_mut(&session).map(|viewer| &mut viewer.life),
+            None => self
+                .viewers
+                .get_mut(&session)
+                .map(|viewer| &mut viewer.life),
         }
     }
 
@@ -185,7 +200,11 @@ impl Worker {
     }
 
     fn failed(&mut self, ticket: Ticket, reason: crate::Reason, detail: impl Into<String>) {
-        self.event(Event::Failed { ticket, reason, detail: detail.into() });
+        self.event(Event::Failed {
+            ticket,
+            reason,
+            detail: detail.into(),
+        });
     }
 
     /// Sessions on this worker.
@@ -195,24 +214,59 @@ impl Worker {
 
     /// Bound slots of all viewers.
     pub fn bindings(&self) -> usize {
-        self.viewers.values().map(|viewer| viewer.bindings().count()).sum()
+        self.viewers
+            .values()
+            .map(|viewer| viewer.bindings().count())
+            .sum()
     }
 
     /// Entries of every table: 0 once the last session is gone.
     pub fn table_entries(&self) -> usize {
-        self.sessions() + self.streams.len() + self.demux.len() + self.schedule.len() + self.touched.len()
+        self.sessions()
+            + self.streams.len()
+            + self.demux.len()
+            + self.schedule.len()
+            + self.touched.len()
     }
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::OpenPublisher { ticket, session, offer } => self.open_publisher(now, ticket, session, &offer),
-            Command::OpenViewer { ticket, session, offer } => self.open_viewer(now, ticket, session, &offer),
-            Command::Offer { ticket, session, offer } => self.renegotiate(now, ticket, session, &offer),
-            Command::Bind { ticket, session, stream, origin, audio, video } => {
-                let bind = crate::publish::PendingBind { ticket, session, audio, video };
+            Command::OpenPublisher {
+                ticket,
+                session,
+                offer,
+            } => self.open_publisher(now, ticket, session, &offer),
+            Command::OpenViewer {
+                ticket,
+                session,
+                offer,
+            } => self.open_viewer(now, ticket, session, &offer),
+            Command::Offer {
+                ticket,
+                session,
+                offer,
+            } => self.renegotiate(now, ticket, session, &offer),
+            Command::Bind {
+                ticket,
+                session,
+                stream,
+                origin,
+                audio,
+                video,
+            } => {
+                let bind = crate::publish::PendingBind {
+                    ticket,
+                    session,
+                    audio,
+                    video,
+                };
                 self.bind(now, stream, origin, bind);
             }
-            Command::Unbind { ticket, session, stream } => self.unbind(ticket, session, stream),
+            Command::Unbind {
+                ticket,
+                session,
+                stream,
+            } => self.unbind(ticket, session, stream),
             Command::RequestKeyFrame { stream } => self.request_key_frame(now, stream),
             Command::Close { ticket, session } => self.close(now, ticket, session),
             Command::Snapshot { ticket } => {

@@ -15,12 +15,22 @@ impl Worker {
                 }
             }
             PeerMessage::Tracks { stream: id, tracks } => {
-                let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.origin == from) else { return };
+                let Some(stream) = self
+                    .streams
+                    .get_mut(&id)
+                    .filter(|stream| stream.origin == from)
+                else {
+                    return;
+                };
                 let pending = std::mem::take(&mut stream.pending);
                 if tracks.is_none() {
                     self.streams.remove(&id);
                     for bind in pending {
-                        self.failed(bind.ticket, Reason::UnknownStream, format!("no stream {}", id.0));
+                        self.failed(
+                            bind.ticket,
+                            Reason::UnknownStream,
+                            format!("no stream {}", id.0),
+                        );
                     }
                     return;
                 }
@@ -31,13 +41,21 @@ impl Worker {
                 self.release_if_idle(id);
             }
             PeerMessage::Packet { stream, packet } => {
-                if self.streams.get(&stream).is_some_and(|held| held.origin == from) {
+                if self
+                    .streams
+                    .get(&stream)
+                    .is_some_and(|held| held.origin == from)
+                {
                     self.fan_out(now, stream, &packet);
                 }
             }
             PeerMessage::NeedKeyFrame { stream } => self.request_key_frame(now, stream),
             PeerMessage::Ended { stream } => {
-                if self.streams.get(&stream).is_some_and(|held| held.origin == from) {
+                if self
+                    .streams
+                    .get(&stream)
+                    .is_some_and(|held| held.origin == from)
+                {
                     self.end_stream(stream);
                 }
             }
@@ -45,7 +63,10 @@ impl Worker {
     }
 
     fn pull(&mut self, now: Instant, from: WorkerId, id: StreamId) {
-        let held = self.streams.get_mut(&id).filter(|stream| stream.origin == self.id);
+        let held = self
+            .streams
+            .get_mut(&id)
+            .filter(|stream| stream.origin == self.id);
         let tracks = held.and_then(|stream| {
             if !stream.pulled_by.contains(&from) {
                 stream.pulled_by.push(from);
@@ -53,7 +74,10 @@ impl Worker {
             stream.tracks.clone()
         });
         let known = tracks.is_some();
-        self.outputs.push_back(Output::Peer(from, PeerMessage::Tracks { stream: id, tracks }));
+        self.outputs.push_back(Output::Peer(
+            from,
+            PeerMessage::Tracks { stream: id, tracks },
+        ));
         if known {
             self.request_key_frame(now, id);
         }
@@ -61,29 +85,41 @@ impl Worker {
 
     /// Let go of a stream of another worker that nobody here needs any more.
     pub(super) fn release_if_idle(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
         if stream.origin != self.id && stream.is_idle() {
             let origin = stream.origin;
             self.streams.remove(&id);
-            self.schedule.set(crate::schedule::Timer::KeyFrame(id), None);
-            self.outputs.push_back(Output::Peer(origin, PeerMessage::Unpull { stream: id }));
+            self.schedule
+                .set(crate::schedule::Timer::KeyFrame(id), None);
+            self.outputs
+                .push_back(Output::Peer(origin, PeerMessage::Unpull { stream: id }));
         }
     }
 
     /// A stream is over: free its slots and tell those who pulled it.
     pub(super) fn end_stream(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else { return };
-        self.schedule.set(crate::schedule::Timer::KeyFrame(id), None);
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        self.schedule
+            .set(crate::schedule::Timer::KeyFrame(id), None);
         for (session, slot) in stream.viewers {
             if let Some(viewer) = self.viewers.get_mut(&session) {
                 viewer.unbind(slot);
             }
         }
         for bind in stream.pending {
-            self.failed(bind.ticket, Reason::UnknownStream, format!("stream {} ended", id.0));
+            self.failed(
+                bind.ticket,
+                Reason::UnknownStream,
+                format!("stream {} ended", id.0),
+            );
         }
         for worker in stream.pulled_by {
-            self.outputs.push_back(Output::Peer(worker, PeerMessage::Ended { stream: id }));
+            self.outputs
+                .push_back(Output::Peer(worker, PeerMessage::Ended { stream: id }));
         }
     }
 }

@@ -31,72 +31,103 @@ impl Worker {
         json.object(|json| {
             json.key("worker", |json| json.plain(self.id.0));
             json.key("datagrams", |json| json.plain(self.counters.datagrams));
-            json.key("datagrams_dropped", |json| json.plain(self.counters.datagrams_dropped));
+            json.key("datagrams_dropped", |json| {
+                json.plain(self.counters.datagrams_dropped)
+            });
             json.key("packets_in", |json| json.plain(self.counters.packets_in));
             json.key("packets_out", |json| json.plain(self.counters.packets_out));
             json.key("timers", |json| json.plain(self.schedule.len()));
-            json.key("publishers", |json| json.array(sorted(self.publishers.keys().copied()), |json, id| {
-                let publisher = &self.publishers[&id];
-                json.object(|json| {
-                    self.session(json, now, id, &publisher.session, &publisher.life);
-                    json.key("tracks", |json| json.array(publisher.session.tracks(), track));
-                });
-            }));
-            json.key("viewers", |json| json.array(sorted(self.viewers.keys().copied()), |json, id| {
-                let viewer = &self.viewers[&id];
-                json.object(|json| {
-                    self.session(json, now, id, &viewer.session, &viewer.life);
-                    json.key("slots", |json| json.plain(viewer.session.slots()));
-                    json.key("bindings", |json| json.array(viewer.bindings(), |json, (slot, binding)| {
-                        json.object(|json| {
-                            json.key("slot", |json| json.plain(slot));
-                            json.key("stream", |json| json.plain(binding.stream.0));
-                            json.key("audio", |json| json.plain(binding.audio));
-                            json.key("video", |json| json.plain(binding.video));
-                            json.key("waits_for_key_frame", |json| json.plain(viewer.waits(slot)));
+            json.key("publishers", |json| {
+                json.array(sorted(self.publishers.keys().copied()), |json, id| {
+                    let publisher = &self.publishers[&id];
+                    json.object(|json| {
+                        self.session(json, now, id, &publisher.session, &publisher.life);
+                        json.key("tracks", |json| {
+                            json.array(publisher.session.tracks(), track)
                         });
-                    }));
-                });
-            }));
-            json.key("streams", |json| json.array(sorted(self.streams.keys().copied()), |json, id| {
-                let stream = &self.streams[&id];
-                let (requests, key_frames) = stream.key_frame_counts();
-                json.object(|json| {
-                    json.key("stream", |json| json.plain(id.0));
-                    json.key("origin", |json| json.plain(stream.origin.0));
-                    json.key("viewers", |json| json.plain(stream.viewers.len()));
-                    json.key("pending_binds", |json| json.plain(stream.pending.len()));
-                    json.key("pulled_by", |json| json.array(&stream.pulled_by, |json, worker| json.plain(worker.0)));
-                    json.key("layer", |json| json.plain(stream.target_layer()));
-                    json.key("key_frame_requests", |json| json.plain(requests));
-                    json.key("key_frames", |json| json.plain(key_frames));
-                    json.key("tracks", |json| json.array(stream.tracks.iter().flat_map(|tracks| tracks.iter()), track));
-                });
-            }));
+                    });
+                })
+            });
+            json.key("viewers", |json| {
+                json.array(sorted(self.viewers.keys().copied()), |json, id| {
+                    let viewer = &self.viewers[&id];
+                    json.object(|json| {
+                        self.session(json, now, id, &viewer.session, &viewer.life);
+                        json.key("slots", |json| json.plain(viewer.session.slots()));
+                        json.key("bindings", |json| {
+                            json.array(viewer.bindings(), |json, (slot, binding)| {
+                                json.object(|json| {
+                                    json.key("slot", |json| json.plain(slot));
+                                    json.key("stream", |json| json.plain(binding.stream.0));
+                                    json.key("audio", |json| json.plain(binding.audio));
+                                    json.key("video", |json| json.plain(binding.video));
+                                    json.key("waits_for_key_frame", |json| {
+                                        json.plain(viewer.waits(slot))
+                                    });
+                                });
+                            })
+                        });
+                    });
+                })
+            });
+            json.key("streams", |json| {
+                json.array(sorted(self.streams.keys().copied()), |json, id| {
+                    let stream = &self.streams[&id];
+                    let (requests, key_frames) = stream.key_frame_counts();
+                    json.object(|json| {
+                        json.key("stream", |json| json.plain(id.0));
+                        json.key("origin", |json| json.plain(stream.origin.0));
+                        json.key("viewers", |json| json.plain(stream.viewers.len()));
+                        json.key("pending_binds", |json| json.plain(stream.pending.len()));
+                        json.key("pulled_by", |json| {
+                            json.array(&stream.pulled_by, |json, worker| json.plain(worker.0))
+                        });
+                        json.key("layer", |json| json.plain(stream.target_layer()));
+                        json.key("key_frame_requests", |json| json.plain(requests));
+                        json.key("key_frames", |json| json.plain(key_frames));
+                        json.key("tracks", |json| {
+                            json.array(stream.tracks.iter().flat_map(|tracks| tracks.iter()), track)
+                        });
+                    });
+                })
+            });
         });
         json.finish()
     }
 
-    fn session(&self, json: &mut Json, now: Instant, id: SessionId, session: &impl Session, life: &SessionLife) {
+    fn session(
+        &self,
+        json: &mut Json,
+        now: Instant,
+        id: SessionId,
+        session: &impl Session,
+        life: &SessionLife,
+    ) {
         let totals = session.statistics();
         json.key("session", |json| json.plain(id.0));
         json.key("connected", |json| json.plain(life.connected()));
         json.key("age_ms", |json| json.plain(life.age(now).as_millis()));
-        json.key("silent_ms", |json| json.plain(life.silence(now).as_millis()));
+        json.key("silent_ms", |json| {
+            json.plain(life.silence(now).as_millis())
+        });
         json.key("packets", |json| json.plain(totals.packets));
         json.key("bytes", |json| json.plain(totals.bytes));
         json.key("lost", |json| json.plain(totals.lost));
         json.key("nacks", |json| json.plain(totals.nacks));
         json.key("retransmitted", |json| json.plain(totals.retransmitted));
-        json.key("paths", |json| json.array(self.demux.paths(id), |json, path| {
-            json.object(|json| {
-                json.key("protocol", |json| json.string(match path.protocol {
-                    crate::Protocol::Udp => "udp",
-                    crate::Protocol::Tcp => "tcp",
-                }));
-                json.key("local", |json| json.string(&path.local.to_string()));
-                json.key("remote", |json| json.string(&path.remote.to_string()));
-            });
-        }));
+        json.key("paths", |json| {
+            json.array(self.demux.paths(id), |json, path| {
+                json.object(|json| {
+                    json.key("protocol", |json| {
+                        json.string(match path.protocol {
+                            crate::Protocol::Udp => "udp",
+                            crate::Protocol::Tcp => "tcp",
+                        })
+                    });
+                    json.key("local", |json| json.string(&path.local.to_string()));
+                    json.key("remote", |json| json.string(&path.remote.to_string()));
+                });
+            })
+        });
     }
 }

@@ -29,7 +29,11 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(now: Instant, address: &str, set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig) -> Self {
+    pub fn new(
+        now: Instant,
+        address: &str,
+        set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig,
+    ) -> Self {
         let address: SocketAddr = address.parse().unwrap();
         let config = set_up(Rtc::builder().set_rtp_mode(true).enable_raw_packets(true));
         let mut rtc = config.build(now);
@@ -54,7 +58,10 @@ impl Client {
     /// An offer with these sections added.
     pub fn offer(&mut self, sections: &[(MediaKind, Direction)]) -> (String, Vec<Mid>) {
         let mut api = self.rtc.sdp_api();
-        let mids = sections.iter().map(|(kind, direction)| api.add_media(*kind, *direction, None, None, None)).collect();
+        let mids = sections
+            .iter()
+            .map(|(kind, direction)| api.add_media(*kind, *direction, None, None, None))
+            .collect();
         let (offer, pending) = api.apply().unwrap();
         self.pending = Some(pending);
         (offer.to_sdp_string(), mids)
@@ -70,7 +77,10 @@ impl Client {
 
     pub fn answer(&mut self, now: Instant, sdp: &str) {
         let answer = SdpAnswer::from_sdp_string(sdp).unwrap();
-        self.rtc.sdp_api().accept_answer(self.pending.take().unwrap(), answer).unwrap();
+        self.rtc
+            .sdp_api()
+            .accept_answer(self.pending.take().unwrap(), answer)
+            .unwrap();
         self.drive(now);
     }
 
@@ -84,7 +94,9 @@ impl Client {
     }
 
     pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, bytes) else { return };
+        let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, bytes) else {
+            return;
+        };
         self.rtc.handle_input(Input::Receive(now, receive)).unwrap();
         self.drain();
     }
@@ -97,7 +109,8 @@ impl Client {
         loop {
             match self.rtc.poll_output().unwrap() {
                 Output::Transmit(transmit) => {
-                    self.out.push_back((transmit.destination, transmit.contents.to_vec()));
+                    self.out
+                        .push_back((transmit.destination, transmit.contents.to_vec()));
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::Closed) => self.closed = true,
@@ -110,7 +123,8 @@ impl Client {
                 }
                 Output::Event(Event::SenderFeedback(report)) => {
                     let info = report.sender_info;
-                    self.reports.push((report.mid, info.rtp_time.numer() as u32, info.ntp_time));
+                    self.reports
+                        .push((report.mid, info.rtp_time.numer() as u32, info.ntp_time));
                 }
                 Output::Event(_) => {}
                 Output::Timeout(at) => {
@@ -122,17 +136,40 @@ impl Client {
     }
 
     /// Send one RTP packet.
-    pub fn send(&mut self, now: Instant, mid: Mid, codec: Codec, timestamp: u32, marker: bool, payload: Vec<u8>) {
-        let pt = self.rtc.media(mid).unwrap().remote_pts().iter().copied().find(|pt| {
-            self.rtc.codec_config().params().iter().any(|params| params.pt() == *pt && params.spec().codec == codec)
-        });
+    pub fn send(
+        &mut self,
+        now: Instant,
+        mid: Mid,
+        codec: Codec,
+        timestamp: u32,
+        marker: bool,
+        payload: Vec<u8>,
+    ) {
+        let pt = self
+            .rtc
+            .media(mid)
+            .unwrap()
+            .remote_pts()
+            .iter()
+            .copied()
+            .find(|pt| {
+                self.rtc
+                    .codec_config()
+                    .params()
+                    .iter()
+                    .any(|params| params.pt() == *pt && params.spec().codec == codec)
+            });
         let pt = pt.expect("the codec was agreed on");
         let sequence = self.sequence.entry(mid).or_insert(1000);
         let number = *sequence;
         *sequence += 1;
         let mut direct = self.rtc.direct_api();
         let stream = direct.stream_tx_by_mid(mid, None).expect("a send stream");
-        let extensions = ExtensionValues { audio_level: Some(-30), voice_activity: Some(true), ..Default::default() };
+        let extensions = ExtensionValues {
+            audio_level: Some(-30),
+            voice_activity: Some(true),
+            ..Default::default()
+        };
         stream.write_rtp(
             RtpWrite::new(pt, number.into(), timestamp, now, payload)
                 .marker(marker)
@@ -161,7 +198,10 @@ impl Client {
     /// Ask for a key frame on a section.
     pub fn request_key_frame(&mut self, now: Instant, mid: Mid) {
         let mut direct = self.rtc.direct_api();
-        direct.stream_rx_by_mid(mid, None).expect("something came").request_keyframe(KeyframeRequestKind::Pli);
+        direct
+            .stream_rx_by_mid(mid, None)
+            .expect("something came")
+            .request_keyframe(KeyframeRequestKind::Pli);
         self.drive(now);
     }
 
@@ -176,10 +216,16 @@ impl Client {
             .received
             .iter()
             .map(|packet| packet.header.ssrc)
-            .filter(|ssrc| self.rtc.direct_api().stream_rx(ssrc).is_some_and(|stream| stream.mid() == mid))
+            .filter(|ssrc| {
+                self.rtc
+                    .direct_api()
+                    .stream_rx(ssrc)
+                    .is_some_and(|stream| stream.mid() == mid)
+            })
             .collect();
-        let (of_section, rest) =
-            std::mem::take(&mut self.received).into_iter().partition(|packet| ssrcs.contains(&packet.header.ssrc));
+        let (of_section, rest) = std::mem::take(&mut self.received)
+            .into_iter()
+            .partition(|packet| ssrcs.contains(&packet.header.ssrc));
         self.received = rest;
         of_section
     }

@@ -74,19 +74,39 @@ fn the_wrong_certificate_is_refused() {
     let mut net = Network::new(1);
     let (publisher, ..) = net.publisher(0, 1);
     // Same offer, but the fingerprint in it is another one's.
-    let offer = net.clients[publisher].rtc.direct_api().local_dtls_fingerprint().to_string();
+    let offer = net.clients[publisher]
+        .rtc
+        .direct_api()
+        .local_dtls_fingerprint()
+        .to_string();
     assert!(offer.len() > 60);
     net.clients.clear();
     net.close(0, 1);
 
     let mut client = crate::client::Client::new(net.now, "198.51.100.77:5000", |config| config);
-    let sections = [(str0m::media::MediaKind::Audio, str0m::media::Direction::SendOnly)];
+    let sections = [(
+        str0m::media::MediaKind::Audio,
+        str0m::media::Direction::SendOnly,
+    )];
     let (sdp, _) = client.offer(&sections);
-    let line = sdp.lines().find(|line| line.starts_with("a=fingerprint")).unwrap().to_owned();
-    let wrong = line.replace(&line[line.len() - 2..], if line.ends_with("00") { "01" } else { "00" });
+    let line = sdp
+        .lines()
+        .find(|line| line.starts_with("a=fingerprint"))
+        .unwrap()
+        .to_owned();
+    let wrong = line.replace(
+        &line[line.len() - 2..],
+        if line.ends_with("00") { "01" } else { "00" },
+    );
     let sdp = sdp.replace(&line, &wrong);
-    let event = net.command(0, |ticket| Command::OpenPublisher { ticket, session: SessionId(9), offer: sdp });
-    let Event::Answered { sdp, .. } = event else { panic!("{event:?}") };
+    let event = net.command(0, |ticket| Command::OpenPublisher {
+        ticket,
+        session: SessionId(9),
+        offer: sdp,
+    });
+    let Event::Answered { sdp, .. } = event else {
+        panic!("{event:?}")
+    };
     client.answer(net.now, &sdp);
     net.clients.push(client);
     net.run(Duration::from_secs(2));
@@ -102,10 +122,19 @@ fn numbers_are_used_once_and_the_node_has_an_end() {
     }
     let mut refused = |session: u64| {
         let mut client = crate::client::Client::new(net.now, "198.51.100.77:5000", |config| config);
-        let sections = [(str0m::media::MediaKind::Audio, str0m::media::Direction::RecvOnly)];
+        let sections = [(
+            str0m::media::MediaKind::Audio,
+            str0m::media::Direction::RecvOnly,
+        )];
         let (offer, _) = client.offer(&sections);
-        let event = net.command(0, |ticket| Command::OpenViewer { ticket, session: SessionId(session), offer });
-        let Event::Failed { reason, .. } = event else { panic!("{event:?}") };
+        let event = net.command(0, |ticket| Command::OpenViewer {
+            ticket,
+            session: SessionId(session),
+            offer,
+        });
+        let Event::Failed { reason, .. } = event else {
+            panic!("{event:?}")
+        };
         reason
     };
     assert_eq!(refused(1), Reason::Duplicate);
@@ -113,7 +142,9 @@ fn numbers_are_used_once_and_the_node_has_an_end() {
     for session in 1..=4 {
         net.close(0, session);
     }
-    let Event::Failed { reason, .. } = net.close(0, 4) else { panic!() };
+    let Event::Failed { reason, .. } = net.close(0, 4) else {
+        panic!()
+    };
     assert_eq!(reason, Reason::UnknownSession);
     net.assert_empty();
 }
@@ -126,8 +157,16 @@ fn a_snapshot_describes_what_there_is() {
     net.run(Duration::from_millis(500));
     net.bind(0, 2, 1, 0);
     net.stream(publisher, audio, video, 40);
-    let Event::Snapshot { json, .. } = net.command(0, |ticket| Command::Snapshot { ticket }) else { panic!() };
-    for part in ["\"session\":1", "\"stream\":1", "\"codec\":\"VP8\"", "\"remote\":\"198.51.100.1:5000\"", "\"slots\":2"] {
+    let Event::Snapshot { json, .. } = net.command(0, |ticket| Command::Snapshot { ticket }) else {
+        panic!()
+    };
+    for part in [
+        "\"session\":1",
+        "\"stream\":1",
+        "\"codec\":\"VP8\"",
+        "\"remote\":\"198.51.100.1:5000\"",
+        "\"slots\":2",
+    ] {
         assert!(json.contains(part), "{part} in {json}");
     }
     assert!(!json.contains("password"));

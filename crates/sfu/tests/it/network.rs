@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_sfu::{
-    Certificate, Command, Event, Input, MIN_BUFFER, Output, Path, Protocol, SessionId, StreamId, Ticket, Worker,
-    WorkerConfig, WorkerId,
+    Certificate, Command, Event, Input, MIN_BUFFER, Output, Path, Protocol, SessionId, StreamId,
+    Ticket, Worker, WorkerConfig, WorkerId,
 };
 use str0m::media::{Direction, MediaKind, Mid};
 
@@ -34,7 +34,10 @@ pub struct Network {
 }
 
 pub fn address(worker: usize) -> SocketAddr {
-    SocketAddr::new("192.0.2.1".parse().unwrap(), 40_000 + u16::try_from(worker).unwrap())
+    SocketAddr::new(
+        "192.0.2.1".parse().unwrap(),
+        40_000 + u16::try_from(worker).unwrap(),
+    )
 }
 
 impl Network {
@@ -45,7 +48,10 @@ impl Network {
             let config = WorkerConfig {
                 id: WorkerId(number as u16),
                 seed: [number as u8 + 1; 32],
-                candidates: vec![(Protocol::Udp, address(number)), (Protocol::Tcp, address(number))],
+                candidates: vec![
+                    (Protocol::Udp, address(number)),
+                    (Protocol::Tcp, address(number)),
+                ],
                 certificate: certificate.clone(),
                 consent_timeout: Duration::from_secs(30),
                 max_sessions: 4,
@@ -81,21 +87,29 @@ impl Network {
         }
     }
 
-    fn drain(&mut self, worker: usize, crossing: &mut VecDeque<(WorkerId, u16, sanderling_sfu::PeerMessage)>) {
+    fn drain(
+        &mut self,
+        worker: usize,
+        crossing: &mut VecDeque<(WorkerId, u16, sanderling_sfu::PeerMessage)>,
+    ) {
         loop {
             match self.workers[worker].poll(self.now, &mut self.buffer) {
                 Output::Transmit { path, len } => {
                     self.transmitted += 1;
                     self.to_clients += 1;
-                    let rtp = self.buffer[0] & 0xc0 == 0x80 && !(192..224).contains(&self.buffer[1]);
+                    let rtp =
+                        self.buffer[0] & 0xc0 == 0x80 && !(192..224).contains(&self.buffer[1]);
                     if rtp && self.drop_every > 0 && self.to_clients % self.drop_every == 0 {
                         continue;
                     }
                     let bytes = self.buffer[..len].to_vec();
-                    self.flying.push_back((self.now + DELAY, path.local, path.remote, bytes));
+                    self.flying
+                        .push_back((self.now + DELAY, path.local, path.remote, bytes));
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Peer(to, message) => crossing.push_back((WorkerId(worker as u16), to.0, message)),
+                Output::Peer(to, message) => {
+                    crossing.push_back((WorkerId(worker as u16), to.0, message))
+                }
                 Output::WakeAt(at) => {
                     self.wakes[worker] = at;
                     return;
@@ -139,7 +153,11 @@ impl Network {
             let flight = self.flying.iter().map(|(at, ..)| *at).min();
             let worker = self.wakes.iter().copied().min();
             let client = self.clients.iter().map(Client::wake).min();
-            let next = [flight, worker, client].into_iter().flatten().min().unwrap_or(end);
+            let next = [flight, worker, client]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(end);
             if next > end {
                 self.now = end;
                 return;
@@ -152,10 +170,17 @@ impl Network {
             } else if worker == Some(next) {
                 let place = self.wakes.iter().position(|at| *at == next).unwrap();
                 self.handle(place, Input::Timeout);
-                assert!(self.wakes[place] > self.now || self.now == next, "a worker that wakes without end");
+                assert!(
+                    self.wakes[place] > self.now || self.now == next,
+                    "a worker that wakes without end"
+                );
             } else {
                 let now = self.now;
-                let place = self.clients.iter().position(|client| client.wake() == next).unwrap();
+                let place = self
+                    .clients
+                    .iter()
+                    .position(|client| client.wake() == next)
+                    .unwrap();
                 self.clients[place].drive(now);
             }
             self.now += STEP;
@@ -165,7 +190,11 @@ impl Network {
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let now = self.now;
         if let Some(worker) = (0..self.workers.len()).find(|worker| address(*worker) == to) {
-            let path = Path { protocol: Protocol::Udp, local: to, remote: from };
+            let path = Path {
+                protocol: Protocol::Udp,
+                local: to,
+                remote: from,
+            };
             self.handle(worker, Input::Datagram(path, bytes));
         } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == to) {
             client.receive(now, from, bytes);
@@ -178,22 +207,31 @@ impl Network {
 
     /// A publisher of VP8 and Opus; its index and the mids.
     pub fn publisher(&mut self, worker: usize, session: u64) -> (usize, Mid, Mid) {
-        let sections = [(MediaKind::Audio, Direction::SendOnly), (MediaKind::Video, Direction::SendOnly)];
+        let sections = [
+            (MediaKind::Audio, Direction::SendOnly),
+            (MediaKind::Video, Direction::SendOnly),
+        ];
         let number = self.clients.len();
-        let client = Client::new(self.now, &format!("198.51.100.{}:5000", number + 1), |config| {
-            config.clear_codecs().enable_opus(true).enable_vp8(true)
-        });
-        let mids = self.open(client, &sections, worker, |ticket, offer| Command::OpenPublisher {
-            ticket,
-            session: SessionId(session),
-            offer,
+        let client = Client::new(
+            self.now,
+            &format!("198.51.100.{}:5000", number + 1),
+            |config| config.clear_codecs().enable_opus(true).enable_vp8(true),
+        );
+        let mids = self.open(client, &sections, worker, |ticket, offer| {
+            Command::OpenPublisher {
+                ticket,
+                session: SessionId(session),
+                offer,
+            }
         });
         (number, mids[0], mids[1])
     }
 
     /// A viewer with this many slots; its index and the mids in the order audio, video, audio, video …
     pub fn viewer(&mut self, worker: usize, session: u64, slots: usize) -> (usize, Vec<Mid>) {
-        self.viewer_with(worker, session, slots, |config| config.clear_codecs().enable_opus(true).enable_vp8(true))
+        self.viewer_with(worker, session, slots, |config| {
+            config.clear_codecs().enable_opus(true).enable_vp8(true)
+        })
     }
 
     pub fn viewer_with(
@@ -204,14 +242,21 @@ impl Network {
         set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig,
     ) -> (usize, Vec<Mid>) {
         let sections: Vec<_> = (0..slots)
-            .flat_map(|_| [(MediaKind::Audio, Direction::RecvOnly), (MediaKind::Video, Direction::RecvOnly)])
+            .flat_map(|_| {
+                [
+                    (MediaKind::Audio, Direction::RecvOnly),
+                    (MediaKind::Video, Direction::RecvOnly),
+                ]
+            })
             .collect();
         let number = self.clients.len();
         let client = Client::new(self.now, &format!("198.51.100.{}:5000", number + 1), set_up);
-        let mids = self.open(client, &sections, worker, |ticket, offer| Command::OpenViewer {
-            ticket,
-            session: SessionId(session),
-            offer,
+        let mids = self.open(client, &sections, worker, |ticket, offer| {
+            Command::OpenViewer {
+                ticket,
+                session: SessionId(session),
+                offer,
+            }
         });
         (number, mids)
     }
@@ -225,7 +270,9 @@ impl Network {
     ) -> Vec<Mid> {
         let (offer, mids) = client.offer(sections);
         let event = self.command(worker, |ticket| command(ticket, offer));
-        let Event::Answered { sdp, .. } = event else { panic!("{event:?}") };
+        let Event::Answered { sdp, .. } = event else {
+            panic!("{event:?}")
+        };
         client.answer(self.now, &sdp);
         self.clients.push(client);
         mids
@@ -251,7 +298,10 @@ impl Network {
     }
 
     pub fn close(&mut self, worker: usize, session: u64) -> Event {
-        self.command(worker, |ticket| Command::Close { ticket, session: SessionId(session) })
+        self.command(worker, |ticket| Command::Close {
+            ticket,
+            session: SessionId(session),
+        })
     }
 
     /// Send this many frames at 30 a second with sound. A key frame first and whenever one was asked for.
@@ -266,7 +316,6 @@ impl Network {
             self.run(FRAME);
         }
     }
-
 
     pub fn assert_empty(&self) {
         for worker in &self.workers {

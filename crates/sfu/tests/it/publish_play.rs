@@ -8,7 +8,13 @@ use crate::network::Network;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// A network with a publisher of stream 1 and a viewer 2 that are connected.
-fn connected(slots: usize) -> (Network, (usize, str0m::media::Mid, str0m::media::Mid), (usize, Vec<str0m::media::Mid>)) {
+fn connected(
+    slots: usize,
+) -> (
+    Network,
+    (usize, str0m::media::Mid, str0m::media::Mid),
+    (usize, Vec<str0m::media::Mid>),
+) {
     let mut net = Network::new(1);
     let publisher = net.publisher(0, 1);
     let viewer = net.viewer(0, 2, slots);
@@ -30,8 +36,20 @@ fn a_bound_stream_flows_from_a_key_frame_on() {
     net.stream(publisher, audio, video, 10);
     assert!(net.clients[viewer].received.is_empty());
 
-    let Event::Bound { slot, audio_mid, video_mid, tracks, .. } = net.bind(0, 2, 1, 0) else { panic!() };
-    assert_eq!((slot, audio_mid.as_str(), video_mid.as_str()), (0, &*mids[0], &*mids[1]));
+    let Event::Bound {
+        slot,
+        audio_mid,
+        video_mid,
+        tracks,
+        ..
+    } = net.bind(0, 2, 1, 0)
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (slot, audio_mid.as_str(), video_mid.as_str()),
+        (0, &*mids[0], &*mids[1])
+    );
     assert_eq!(tracks.len(), 2);
     net.run(Duration::from_millis(50));
     net.stream(publisher, audio, video, 30);
@@ -39,24 +57,39 @@ fn a_bound_stream_flows_from_a_key_frame_on() {
 
     let pictures = net.clients[viewer].take_received(mids[1]);
     assert!(pictures.len() >= 80, "{} packets", pictures.len());
-    assert_eq!(pictures[0].payload[4] & 1, 0, "the first packet begins a key frame");
+    assert_eq!(
+        pictures[0].payload[4] & 1,
+        0,
+        "the first packet begins a key frame"
+    );
     for pair in pictures.windows(2) {
         assert_eq!(*pair[1].seq_no, *pair[0].seq_no + 1);
     }
     let sound = net.clients[viewer].take_received(mids[0]);
     assert!(sound.len() >= 29, "{} packets", sound.len());
     assert_eq!(sound[0].header.ext_vals.audio_level, Some(-30));
-    assert!(net.clients[publisher].feedback > 5, "transport-wide feedback for the publisher's controller");
+    assert!(
+        net.clients[publisher].feedback > 5,
+        "transport-wide feedback for the publisher's controller"
+    );
 
-    let started = net.events.iter().filter(|event| matches!(event, Event::TrackStarted { .. })).count();
+    let started = net
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::TrackStarted { .. }))
+        .count();
     assert_eq!(started, 2);
     let flowing: Vec<(Kind, u32)> = net
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Flowing { session: SessionId(2), stream: StreamId(1), kind, rtp_timestamp, .. } => {
-                Some((*kind, *rtp_timestamp))
-            }
+            Event::Flowing {
+                session: SessionId(2),
+                stream: StreamId(1),
+                kind,
+                rtp_timestamp,
+                ..
+            } => Some((*kind, *rtp_timestamp)),
             _ => None,
         })
         .collect();
@@ -114,7 +147,10 @@ fn an_unbind_stops_the_sending_at_once() {
     net.clients[viewer].received.clear();
     net.stream(publisher, audio, video, 20);
     assert_eq!(net.clients[viewer].received.len(), 0);
-    assert!(matches!(net.unbind(0, 2, 1), Event::Done { .. }), "as free as before");
+    assert!(
+        matches!(net.unbind(0, 2, 1), Event::Done { .. }),
+        "as free as before"
+    );
     finish(net, &[1, 2]);
 }
 
@@ -140,7 +176,10 @@ fn a_slot_goes_on_where_it_was_when_another_stream_is_bound() {
     assert_eq!(first.payload[4] & 1, 0, "a rebind begins with a key frame");
     let jump = f64::from(first.header.timestamp.wrapping_sub(last.header.timestamp)) / 90_000.0;
     let waited = (first.timestamp - last.timestamp).as_secs_f64();
-    assert!((jump - waited).abs() < 0.1, "timestamps went on by {jump} s in {waited} s");
+    assert!(
+        (jump - waited).abs() < 0.1,
+        "timestamps went on by {jump} s in {waited} s"
+    );
     let picture = |payload: &[u8]| u16::from_be_bytes([payload[2] & 0x7f, payload[3]]);
     assert_eq!(picture(&first.payload), picture(&last.payload) + 1);
     finish(net, &[1, 2, 3]);
@@ -159,13 +198,25 @@ fn lost_packets_are_repaired() {
     let mut numbers: Vec<u64> = pictures.iter().map(|packet| *packet.seq_no).collect();
     numbers.sort_unstable();
     let (low, high) = (numbers[0], numbers[numbers.len() - 1]);
-    assert_eq!(numbers.len() as u64, high - low + 1, "packets are missing for good");
+    assert_eq!(
+        numbers.len() as u64,
+        high - low + 1,
+        "packets are missing for good"
+    );
     assert!(numbers.len() > 300);
     let reported = net.events.iter().rev().find_map(|event| match event {
-        Event::Stats { session: SessionId(2), values } => Some(values.clone()),
+        Event::Stats {
+            session: SessionId(2),
+            values,
+        } => Some(values.clone()),
         _ => None,
     });
-    let rtx = reported.unwrap().iter().find(|(name, _)| *name == "rtx").unwrap().1;
+    let rtx = reported
+        .unwrap()
+        .iter()
+        .find(|(name, _)| *name == "rtx")
+        .unwrap()
+        .1;
     assert!(rtx >= 20.0, "{rtx} repairs");
     finish(net, &[1, 2]);
 }
@@ -175,14 +226,24 @@ fn frames_are_to_be_shown_at_once_where_the_viewer_agreed_to_it() {
     let mut net = Network::new(1);
     let (publisher, audio, video) = net.publisher(0, 1);
     let (viewer, mids) = net.viewer_with(0, 2, 1, |config| {
-        config.clear_codecs().enable_opus(true).enable_vp8(true).set_extension(5, Extension::PlayoutDelay)
+        config
+            .clear_codecs()
+            .enable_opus(true)
+            .enable_vp8(true)
+            .set_extension(5, Extension::PlayoutDelay)
     });
     net.run(SETTLE);
     net.bind(0, 2, 1, 0);
     net.stream(publisher, audio, video, 10);
     net.run(Duration::from_millis(100));
     let pictures = net.clients[viewer].take_received(mids[1]);
-    let delay = |packet: &str0m::rtp::RtpPacket| packet.header.ext_vals.play_delay_max.map(|delay| delay.numer());
+    let delay = |packet: &str0m::rtp::RtpPacket| {
+        packet
+            .header
+            .ext_vals
+            .play_delay_max
+            .map(|delay| delay.numer())
+    };
     assert_eq!(delay(&pictures[0]), Some(0));
     let sound = net.clients[viewer].take_received(mids[0]);
     assert_eq!(delay(&sound[0]), None);
@@ -198,16 +259,30 @@ fn sender_reports_line_sound_and_pictures_up() {
     let pictures = net.clients[viewer].take_received(mids[1]);
     let sound = net.clients[viewer].take_received(mids[0]);
     let client = &net.clients[viewer];
-    let report = |mid| client.reports.iter().rev().find(|(section, ..)| *section == mid).copied().unwrap();
+    let report = |mid| {
+        client
+            .reports
+            .iter()
+            .rev()
+            .find(|(section, ..)| *section == mid)
+            .copied()
+            .unwrap()
+    };
     // Sound and pictures of one call of `stream` were made at one time; their reports must say so.
     let shown = |packet: &str0m::rtp::RtpPacket, mid, rate: f64| {
         let (_, rtp, wall) = report(mid);
         let ahead = f64::from(packet.header.timestamp.wrapping_sub(rtp).cast_signed()) / rate;
-        wall.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs_f64() + ahead
+        wall.duration_since(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs_f64()
+            + ahead
     };
     let pair = pictures.iter().rev().find_map(|picture| {
         let ms = picture.header.timestamp / 90;
-        sound.iter().find(|sound| sound.header.timestamp / 48 == ms).map(|sound| (picture, sound))
+        sound
+            .iter()
+            .find(|sound| sound.header.timestamp / 48 == ms)
+            .map(|sound| (picture, sound))
     });
     let (picture, sound) = pair.unwrap();
     let apart = shown(picture, mids[1], 90_000.0) - shown(sound, mids[0], 48_000.0);
@@ -226,7 +301,9 @@ fn the_end_of_a_publisher_frees_its_slots() {
     net.run(Duration::from_millis(100));
     assert!(net.clients[publisher].closed, "the publisher is told");
     assert!(!net.clients[viewer].closed);
-    let Event::Failed { reason, .. } = net.bind(0, 2, 1, 0) else { panic!() };
+    let Event::Failed { reason, .. } = net.bind(0, 2, 1, 0) else {
+        panic!()
+    };
     assert_eq!(reason, Reason::UnknownStream);
     finish(net, &[2]);
 }
@@ -235,9 +312,17 @@ fn the_end_of_a_publisher_frees_its_slots() {
 fn a_stream_that_the_viewer_cannot_decode_is_refused_by_name() {
     let mut net = Network::new(1);
     net.publisher(0, 1);
-    net.viewer_with(0, 2, 1, |config| config.clear_codecs().enable_opus(true).enable_av1(true).enable_h264(true));
+    net.viewer_with(0, 2, 1, |config| {
+        config
+            .clear_codecs()
+            .enable_opus(true)
+            .enable_av1(true)
+            .enable_h264(true)
+    });
     net.run(SETTLE);
-    let Event::Failed { reason, detail, .. } = net.bind(0, 2, 1, 0) else { panic!() };
+    let Event::Failed { reason, detail, .. } = net.bind(0, 2, 1, 0) else {
+        panic!()
+    };
     assert_eq!(reason, Reason::NoCodec);
     for name in ["VP8", "AV1", "H264"] {
         assert!(detail.contains(name), "{detail}");

@@ -13,10 +13,16 @@ fn a_stream_crosses_workers_once_and_ends_everywhere() {
     let (also, also_mids) = net.viewer(1, 4, 1);
     net.run(Duration::from_millis(500));
     for (worker, session) in [(0, 2), (1, 3), (1, 4)] {
-        assert!(matches!(net.bind(worker, session, 1, 0), Event::Bound { .. }));
+        assert!(matches!(
+            net.bind(worker, session, 1, 0),
+            Event::Bound { .. }
+        ));
     }
     net.run(Duration::from_millis(100));
-    assert_eq!(net.clients[publisher].key_frame_requests, 1, "requests of both workers are merged");
+    assert_eq!(
+        net.clients[publisher].key_frame_requests, 1,
+        "requests of both workers are merged"
+    );
     net.stream(publisher, audio, video, 30);
     net.run(Duration::from_millis(100));
     for (viewer, mids) in [(here, here_mids), (there, there_mids), (also, also_mids)] {
@@ -25,7 +31,10 @@ fn a_stream_crosses_workers_once_and_ends_everywhere() {
         assert_eq!(pictures[0].payload[4] & 1, 0);
     }
     net.close(0, 1);
-    assert_eq!((net.workers[0].bindings(), net.workers[1].bindings()), (0, 0));
+    assert_eq!(
+        (net.workers[0].bindings(), net.workers[1].bindings()),
+        (0, 0)
+    );
     for (worker, session) in [(0, 2), (1, 3), (1, 4)] {
         net.close(worker, session);
     }
@@ -56,7 +65,9 @@ fn a_worker_lets_go_of_a_stream_with_its_last_viewer() {
 fn a_stream_that_no_worker_has_is_refused() {
     let mut net = Network::new(2);
     net.viewer(1, 3, 1);
-    let Event::Failed { reason, .. } = net.bind(1, 3, 99, 0) else { panic!() };
+    let Event::Failed { reason, .. } = net.bind(1, 3, 99, 0) else {
+        panic!()
+    };
     assert_eq!(reason, Reason::UnknownStream);
     net.close(1, 3);
     net.assert_empty();
