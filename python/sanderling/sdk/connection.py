@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
-from sanderling.signaling.client import ClientEvent, ClientState, SignalingClient
+from sanderling.signaling.client import ClientEvent, SignalingClient
 from sanderling.signaling.codec import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Connection:
         for task in self._tasks:
             task.cancel()
 
-    def _spawn(self, work: object, name: str) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = self._loop.create_task(work, name=name)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+        task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -132,11 +132,7 @@ class Connection:
             hint="check host and port of the server URL, and that the server runs and is not behind a firewall",
             context={"url": self._url},
         )
-        if self._client.state is ClientState.NEW:
-            # Nothing was sent yet; end the session as if the login had been.
-            self._client.disconnected(error=error, now=self.now())
-        else:
-            self._client.disconnected(now=self.now(), error=error)
+        self._client.disconnected(error=error)
         self._settle()
 
     async def _receive(self, socket: ClientConnection) -> None:
@@ -154,7 +150,7 @@ class Connection:
             detail = received.reason if received is not None and received.reason else ""
         except (OSError, UnicodeError) as error:
             detail = str(error)
-        self._client.disconnected(detail, now=self.now())
+        self._client.disconnected(detail)
         self._settle()
 
     async def _send(self, socket: ClientConnection) -> None:
@@ -162,14 +158,9 @@ class Connection:
 
         try:
             while True:
+                self._wake.clear()
                 for data in self._client.take_outgoing():
                     await socket.send(data, text=True)
-                self._wake.clear()
-                outgoing = self._client.take_outgoing()
-                if outgoing:
-                    for data in outgoing:
-                        await socket.send(data, text=True)
-                    continue
                 await self._wake.wait()
         except (ConnectionClosed, OSError):
             return  # the receiving task reports it

@@ -144,7 +144,8 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Wait until everything emitted so far was delivered (when there is a handler)."""
-        while self._task is not None and self._task is not asyncio.current_task():
+        # Asks the task itself: one that is cancelled before its first step never clears a mark of its own.
+        while self._task is not None and not self._task.done() and not self.in_handler():
             await asyncio.wait([self._task])
 
     def close(self) -> None:
@@ -158,17 +159,15 @@ class Dispatcher:
             self._task.cancel()
 
     def _start(self) -> None:
-        if self._task is None and self._queue and self._handler is not None and not self._loop.is_closed():
+        idle = self._task is None or self._task.done()
+        if idle and self._queue and self._handler is not None and not self._loop.is_closed():
             self._task = self._loop.create_task(self._run(), name="sanderling-events")
 
     async def _run(self) -> None:
-        try:
-            while self._queue and self._handler is not None:
-                item = self._queue.popleft()
-                event = self._newest.pop(item) if isinstance(item, str) else item
-                await self._deliver(self._handler, event)
-        finally:
-            self._task = None
+        while self._queue and self._handler is not None:
+            item = self._queue.popleft()
+            event = self._newest.pop(item) if isinstance(item, str) else item
+            await self._deliver(self._handler, event)
 
     async def _deliver(self, handler: EventHandler, event: Event) -> None:
         started = self._loop.time()

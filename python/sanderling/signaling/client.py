@@ -248,9 +248,8 @@ class SignalingClient:
             return
         self._handle(message, now)
 
-    def disconnected(self, detail: str = "", *, now: float, error: SanderlingError | None = None) -> None:
+    def disconnected(self, detail: str = "", *, error: SanderlingError | None = None) -> None:
         """The connection is gone. ``error`` says why it could not be made; else 1002052, or none after a logout."""
-        del now
         if self._state is ClientState.ENDED:
             return
         if self._state is ClientState.LOGGING_OUT:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from sanderling.sdk.webrtc.sdp import has_codec, with_fmtp
 
-SDP = "\r\n".join(
-    [
-        "v=0",
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111 0",
-        "a=rtpmap:111 opus/48000/2",
-        "a=fmtp:111 minptime=10;useinbandfec=1",
-        "a=rtpmap:0 PCMU/8000",
-        "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
-        "a=rtpmap:96 VP8/90000",
-        "a=rtpmap:97 rtx/90000",
-        "a=fmtp:97 apt=96",
-        "",
-    ]
-)
+SDP = """v=0
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;useinbandfec=1
+a=rtpmap:0 PCMU/8000
+m=video 9 UDP/TLS/RTP/SAVPF 96 97
+a=rtpmap:96 VP8/90000
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+""".replace("\n", "\r\n")
 
 
 def test_parameters_are_added_and_others_kept() -> None:

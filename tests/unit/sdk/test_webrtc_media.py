@@ -68,7 +68,9 @@ async def push_until(done: asyncio.Event, push: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("codec", [VideoCodec.VP8, VideoCodec.VP9, VideoCodec.AV1])
 async def test_a_published_picture_arrives_with_its_content(codec: VideoCodec) -> None:
-    transport = PublisherTransport(PublisherConfig(video_codec=codec), video=True, audio=True, on_state=ignore)
+    transport = PublisherTransport(
+        PublisherConfig(video_codec=codec), video=True, audio=True, on_state=ignore
+    )
     peer = webrtc.RTCPeerConnection()
     arrived: list[VideoFrame] = []
     done = asyncio.Event()

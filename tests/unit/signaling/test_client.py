@@ -71,7 +71,7 @@ def test_a_refused_login_fails_what_follows_it_and_ends_once() -> None:
     publish = client.publish("s1", "offer", now=0.0)
     reply(client, messages.Error(code=1002078, message="expired", seq=seq))
     reply(client, messages.Error(code=1000002, message="not logged in", seq=publish))
-    client.disconnected(now=1.0)
+    client.disconnected()
     failed, also_failed, ended = client.take_events()
     assert isinstance(failed, Failed)
     assert isinstance(also_failed, Failed)
@@ -194,7 +194,7 @@ def test_logout_ends_without_an_error_when_not_answered(how: str) -> None:
     client = logged_in(heartbeat_ms=0)
     client.logout(now=1.0)
     if how == "closed":
-        client.disconnected(now=1.1)
+        client.disconnected()
     else:
         client.handle_timeout(now=11.0)
     assert client.take_events()[-1] == Ended(None)
@@ -212,7 +212,7 @@ def test_logout_before_the_login_ends_at_once() -> None:
 
 def test_commands_after_the_end_fail_at_once() -> None:
     client = logged_in()
-    client.disconnected("gone", now=1.0)
+    client.disconnected("gone")
     client.take_events()
     seq = client.play("s", now=2.0)
     assert client.take_outgoing() == []
@@ -223,7 +223,7 @@ def test_commands_after_the_end_fail_at_once() -> None:
 
 def test_a_closed_connection_is_lost_when_logged_in_and_a_failed_login_before() -> None:
     client = logged_in()
-    client.disconnected("going away", now=1.0)
+    client.disconnected("going away")
     [ended] = client.take_events()
     assert isinstance(ended, Ended)
     assert ended.error is not None
@@ -232,7 +232,7 @@ def test_a_closed_connection_is_lost_when_logged_in_and_a_failed_login_before() 
 
     early = SignalingClient()
     login(early)
-    early.disconnected(now=1.0)
+    early.disconnected()
     last = early.take_events()[-1]
     assert isinstance(last, Ended)
     assert last.error is not None
