@@ -110,20 +110,30 @@ def start() -> Iterator[type[Demo]]:
 
 
 def _assert_gone(demo: Demo) -> None:
-    """No process and no port of the demo is left. Ended is a state, so this waits for it, within the limit."""
-    deadline = time.monotonic() + LIMIT_SECONDS
+    """No process and no port of the demo is left; processes that are still on their way out are waited for."""
     pids = demo.pids()
     assert len(pids) == 3
     for pid in pids:
-        while Path(f"/proc/{pid}").exists():
-            assert time.monotonic() < deadline, f"process {pid} is still there"
-            os.sched_yield()
+        _wait_for_end(pid)
     for port in demo.ports():
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             with socket.socket(socket.AF_INET, kind) as listener:
                 if kind is socket.SOCK_STREAM:  # closed connections may linger, listeners may not
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(("127.0.0.1", port))
+
+
+def _wait_for_end(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Readable once it has ended, whether or not its new parent has reaped it.
+        ended, _, _ = select.select([descriptor], [], [], LIMIT_SECONDS)
+        assert ended, f"process {pid} is still there"
+    finally:
+        os.close(descriptor)
 
 
 def test_result_saved_files_and_figures(start: type[Demo], tmp_path: Path) -> None:
