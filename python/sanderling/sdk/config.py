@@ -9,6 +9,7 @@ from enum import StrEnum
 from sanderling.enums import ResourceMode, Scenario
 from sanderling.errors import ErrorCode, PublishError, SanderlingError
 from sanderling.ids import parse_app_id
+from sanderling.sdk.tls import TLS
 
 __all__ = [
     "DegradationPreference",
@@ -52,6 +53,7 @@ class EngineProfile:
     ``server``: ``ws://``, ``wss://``, ``http://`` or ``https://`` with host, port and perhaps a path prefix.
     ``app_sign``: 64 hexadecimal digits; leave it empty when logging in with tokens.
     ``video_codecs``: codecs this engine takes from others, best first; empty = all that the machine decodes.
+    ``tls``: how to recognise a server whose certificate the system does not trust.
     """
 
     app_id: int
@@ -59,6 +61,7 @@ class EngineProfile:
     scenario: Scenario = Scenario.DEFAULT
     app_sign: str = field(default="", repr=False)
     video_codecs: tuple[VideoCodec, ...] = ()
+    tls: TLS | None = None
 
     def __post_init__(self) -> None:
         parse_app_id(self.app_id)

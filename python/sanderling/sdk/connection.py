@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
+from sanderling.sdk.tls import TLS, explain, make_context, pinned_connection
 from sanderling.signaling.client import ClientEvent, SignalingClient
 from sanderling.signaling.codec import MAX_MESSAGE_BYTES
 
@@ -19,10 +21,16 @@ __all__ = ["Connection", "websocket_url"]
 
 log = logging.getLogger("sanderling.sdk")
 
+_socket_log = logging.getLogger("sanderling.sdk.websocket")
+# At DEBUG the library writes out what is sent, and the login carries the token.
+_socket_log.setLevel(logging.INFO)
+
 CONNECT_TIMEOUT = 8.0
 """Seconds for TCP, TLS and the upgrade."""
 CLOSE_TIMEOUT = 1.0
 """Seconds the closing handshake may take."""
+
+UNREACHABLE = "check host and port of the server URL, and that the server runs and is not behind a firewall"
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
@@ -49,8 +57,22 @@ def websocket_url(server: str) -> str:
 class Connection:
     """Runs one signalling session: sends what the client says, gives it what arrives, hands on its events."""
 
-    def __init__(self, server: str, client: SignalingClient, on_event: Callable[[ClientEvent], None]) -> None:
+    def __init__(
+        self,
+        server: str,
+        client: SignalingClient,
+        on_event: Callable[[ClientEvent], None],
+        *,
+        tls: TLS | None = None,
+    ) -> None:
         self._url = websocket_url(server)
+        if tls is not None and not self._url.startswith("wss:"):
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"{server!r} is not encrypted, so that a certificate cannot be checked",
+                hint="write the server as https:// or wss://, or leave EngineProfile.tls away",
+            )
+        self._tls = tls
         self._client = client
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
@@ -107,29 +129,44 @@ class Connection:
 
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
+                security: dict[str, Any] = {}
+                if self._url.startswith("wss:"):
+                    # Reads the authorities' certificates.
+                    security["ssl"] = await self._loop.run_in_executor(None, make_context, self._tls)
+                    if self._tls is not None and self._tls.fingerprint:
+                        security["create_connection"] = pinned_connection(self._tls.fingerprint)
                 self._socket = await connect(
                     self._url,
+                    **security,
                     max_size=MAX_MESSAGE_BYTES,
                     open_timeout=None,
                     ping_interval=None,  # the protocol has its own heartbeat
                     close_timeout=CLOSE_TIMEOUT,
                     proxy=None,
+                    logger=_socket_log,
                 )
         except TimeoutError:
             self._refused(ErrorCode.LOGIN_TIMEOUT, "nothing answered in time")
         except InvalidHandshake as error:
             self._refused(ErrorCode.LOGIN_FAILED, f"what answers there is no Sanderling server ({error})")
-        except (OSError, WebSocketException, InvalidURI) as error:
+        except SanderlingError as error:
+            self._client.disconnected(error=error)
+            self._settle()
+        except ssl.SSLError as error:
+            self._refused(ErrorCode.LOGIN_FAILED, *explain(error))
+        except OSError as error:
+            self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__)
+        except (WebSocketException, InvalidURI) as error:
             self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__)
         else:
             self._spawn(self._receive(self._socket), "sanderling-receive")
             self._spawn(self._send(self._socket), "sanderling-send")
 
-    def _refused(self, code: ErrorCode, why: str) -> None:
+    def _refused(self, code: ErrorCode, why: str, hint: str = UNREACHABLE) -> None:
         error = RoomError(
             code,
             f"no connection to {self._url}: {why}",
-            hint="check host and port of the server URL, and that the server runs and is not behind a firewall",
+            hint=hint,
             context={"url": self._url},
         )
         self._client.disconnected(error=error)

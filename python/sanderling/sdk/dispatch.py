@@ -148,14 +148,14 @@ class Dispatcher:
         while self._task is not None and not self._task.done() and not self.in_handler():
             await asyncio.wait([self._task])
 
-    def close(self) -> None:
-        """Deliver nothing more; readers end."""
+    def close(self, *, interrupt: bool = True) -> None:
+        """Deliver nothing more; readers end. ``interrupt``: a handler that is being awaited is cancelled."""
         self._closed = True
         for reader in self._readers:
             reader.close()
         self._queue.clear()
         self._newest.clear()
-        if self._task is not None and self._task is not _current_task():
+        if interrupt and self._task is not None and self._task is not _current_task():
             self._task.cancel()
 
     def _start(self) -> None:

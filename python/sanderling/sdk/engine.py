@@ -191,7 +191,7 @@ class Engine:
                 room.abort()
             self._rooms.clear()
             self._room = None
-            self._dispatcher.close()
+            self._dispatcher.close(interrupt=not in_handler)
 
     def _left(self, room: Room) -> None:
         if self._room is room:

@@ -233,7 +233,7 @@ class _Round:
         width, height = max(2, frame.width // 2 * 2), max(2, frame.height // 2 * 2)
         picture = frame.reformat(width=width, height=height, format="yuv420p")
         self._pictures.append(
-            Picture(time_ns, width, height, picture.to_ndarray().reshape(-1).astype(np.uint8))
+            Picture(time_ns, width, height, np.require(picture.to_ndarray().reshape(-1), np.uint8, "W"))
         )
         self._last_ns = time_ns
         self._shown += 1

@@ -46,6 +46,7 @@ class Player:
         self._task: asyncio.Task[None] | None = None
         self._registered = False
         self._waiting = False
+        self._came = False
         self._bound: messages.PlayOk | None = None
         self._video_feed: VideoFeed | None = None
         self._audio_feed: AudioFeed | None = None
@@ -117,9 +118,11 @@ class Player:
 
     def stream_added(self) -> None:
         """The stream has come into the room: play it if that was waited for."""
-        if self._waiting and self.state is PlayerState.PLAY_REQUESTING:
+        if self._waiting:
             self._waiting = False
             self._request()
+        else:
+            self._came = True  # perhaps after the server had answered that it is not there
 
     def stream_deleted(self) -> None:
         """The stream is gone: the play ends, which is no failure."""
@@ -190,6 +193,7 @@ class Player:
 
     async def _play(self) -> None:
         try:
+            self._came = False
             await self._room.session.make_slot(len(self._room.players))
             self._registered = True
             self._bind(await self._room.session.play(self.stream_id, self._config))
@@ -197,7 +201,7 @@ class Player:
             self._registered = False
             if error.code is ErrorCode.STREAM_NOT_FOUND:
                 self._waiting = True  # played as soon as it is there (product-facts 1.4)
-                if self.stream_id in self._room.streams:
+                if self._came:
                     self.stream_added()
             else:
                 self.end(error)

@@ -144,7 +144,7 @@ class Publisher:
             reply = await self._room.session.publish(
                 self.stream_id, offer, channel=int(self.channel), extra_info=self._config.extra_info
             )
-            await self._transport.accept(reply.answer)
+            await self._transport.accept(reply.answer, self._room.session.ice_servers)
             self._answered = True
             self._start_sources()
         except SanderlingError as error:

@@ -53,13 +53,14 @@ class Session:
         self._profile = profile
         self._owner = owner
         self._client = SignalingClient()
-        self._connection = Connection(profile.server, self._client, self._handle)
+        self._connection = Connection(profile.server, self._client, self._handle, tls=profile.tls)
         self._replies: dict[int, asyncio.Future[object]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._over = asyncio.Event()
         self._answered: asyncio.Future[None] = self._loop.create_future()
         self._answered.add_done_callback(_retrieve)
         self.viewer: ViewerTransport | None = None
+        self.ice_servers: tuple[messages.IceServer, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -239,7 +240,7 @@ class Session:
     async def _accept(self, answer: str) -> None:
         try:
             if self.viewer is not None and answer:
-                await self.viewer.accept(answer)
+                await self.viewer.accept(answer, self.ice_servers)
         except SanderlingError as error:
             if not self._answered.done():
                 self._answered.set_exception(error)
@@ -252,6 +253,7 @@ class Session:
         match event:
             case Replied(seq, reply):
                 if isinstance(reply, messages.LoginOk):
+                    self.ice_servers = reply.ice_servers
                     self.spawn(self._accept(reply.viewer_answer), "sanderling-viewer")
                     self._owner.logged_in(reply)
                 future = self._replies.pop(seq, None)

@@ -9,11 +9,10 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from websockets.asyncio.client import ClientConnection
-
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
 
 if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
     from websockets.datastructures import HeadersLike
 
 __all__ = ["TLS", "explain", "make_context", "pinned_connection"]
@@ -78,6 +77,8 @@ def make_context(tls: TLS | None) -> ssl.SSLContext:
 
 def pinned_connection(fingerprint: str) -> type[ClientConnection]:
     """A connection that compares the server's certificate with ``fingerprint`` before it sends its request."""
+    from websockets.asyncio.client import ClientConnection
+
     wanted = _plain(fingerprint)
 
     class PinnedConnection(ClientConnection):
@@ -101,12 +102,11 @@ def pinned_connection(fingerprint: str) -> type[ClientConnection]:
     return PinnedConnection
 
 
-def explain(error: OSError) -> str:
-    """One sentence for a failed TLS handshake, with what to do."""
+def explain(error: ssl.SSLError) -> tuple[str, str]:
+    """What went wrong in a TLS handshake, and what to do."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = error.verify_message or error.reason
-        return f"its certificate is not trusted: {why}. Pass EngineProfile(tls=TLS(fingerprint=…)) or TLS(ca_file=…)"
-    if isinstance(error, ssl.SSLError):
-        reason = str(error.reason or error).replace("_", " ").lower()
-        return f"the encrypted connection failed ({reason}); a server without TLS is at http:// or ws://"
-    return str(error) or type(error).__name__
+        hint = "pass EngineProfile(tls=TLS(fingerprint=…)) with what the server prints, or TLS(ca_file=…)"
+        return f"its certificate is not trusted: {why}", hint
+    reason = str(error.reason or error).replace("_", " ").lower()
+    return f"the encrypted connection failed: {reason}", "a server without TLS is at http:// or ws://"

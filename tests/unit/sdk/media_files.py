@@ -20,7 +20,7 @@ def write_clip(
     height: int = 48,
     sound_ms: int | None = 400,
 ) -> Path:
-    """A clip whose pictures get brighter by 10 each, with a 441 Hz tone of ``sound_ms``."""
+    """A clip whose pictures get brighter by 10 each, twenty times over, with a 441 Hz tone of ``sound_ms``."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=fps)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
@@ -32,7 +32,7 @@ def write_clip(
         )
         for number in range(frames):
             picture = np.full((height * 3 // 2, width), 128, np.uint8)
-            picture[:height] = 40 + 10 * number
+            picture[:height] = 40 + 10 * (number % 20)
             frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(video.encode(frame))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+from collections.abc import Sequence
 
 import pytest
 
@@ -373,6 +375,52 @@ async def test_dropped_calls_warn_of_nothing() -> None:
         await recorder.until_call("room", "lobby", RoomStateReason.LOGIN_FAILED, 1002067)
     del engine
     gc.collect()
+
+
+async def test_destroy_inside_a_handler() -> None:
+    done = asyncio.Event()
+
+    class Leaving(Recorder):
+        async def on_room_user_update(
+            self, room_id: str, update_type: UpdateType, users: Sequence[User]
+        ) -> None:
+            await engine.destroy()
+            done.set()
+
+    async with scripted_server() as server:
+        engine = engine_of(server, Leaving())
+        await engine.login_room("lobby", ALICE, CONFIG)
+        await server.say(messages.UserNotice(0, (BOB,)))
+        async with asyncio.timeout(10):
+            await done.wait()
+        await server.expect(messages.Logout)
+
+
+async def test_a_stream_that_comes_while_the_server_says_that_it_is_not_there() -> None:
+    async with scripted_server() as server, engine_of(server) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        server.silent.add(messages.Play)
+        playing = room.start_playing_stream("s1")
+        asked = await server.expect(messages.Play)
+        await server.say(messages.StreamNotice(0, (messages.Stream("s1", BOB),)))
+        await server.say(messages.Error(code=1004002, message="no such stream", seq=asked.seq))
+        server.silent.clear()
+        await server.expect(messages.Play)
+        await server.say(messages.PlayerStateNotice("s1", 2))
+        await playing
+
+
+async def test_the_token_reaches_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with scripted_server() as server, engine_of(server) as engine:
+            # The other end of the test's connection may write what it likes.
+            logging.getLogger("websockets.server").setLevel(logging.INFO)
+            room = await engine.login_room("lobby", ALICE, CONFIG)
+            assert "secret-token" not in repr(CONFIG)
+            server.refuse[messages.Play] = (1004072, "off")
+            with pytest.raises(PlayError):
+                await room.start_playing_stream("s")
+    assert "secret-token" not in caplog.text
 
 
 async def test_destroy_is_idempotent_and_later_calls_are_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import webrtc
 
 from sanderling.errors import ErrorCode, PublishError
@@ -10,6 +12,7 @@ from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
 from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
 from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
+from sanderling.signaling.messages import IceServer
 
 __all__ = ["PublisherTransport"]
 
@@ -42,8 +45,9 @@ class PublisherTransport(Transport):
         await self._prefer()
         return await self.make_offer(lambda sdp: sdp)
 
-    async def accept(self, answer: str) -> None:
-        """Set the server's answer; encoding starts when the transport is up."""
+    async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
+        """Set the server's answer; encoding starts when the transport is up, over ``ice_servers`` if need be."""
+        await self.use_ice_servers(ice_servers)
         start = min(START_BITRATE_KBPS, self._config.video_bitrate_kbps)
         sdp = with_fmtp(answer, self._config.video_codec.value, {"x-google-start-bitrate": str(start)})
         opus = {"maxaveragebitrate": str(self._config.audio_bitrate_kbps * 1000), "useinbandfec": "1"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import webrtc
 
@@ -12,6 +12,7 @@ from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.sdk.config import VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc import runtime
+from sanderling.signaling.messages import IceServer
 
 __all__ = ["Transport", "codecs_of"]
 
@@ -60,7 +61,9 @@ class Transport:
         self._on_state = on_state
         self._closed = False
         self._gathered = 0
-        self.connection = webrtc.RTCPeerConnection(webrtc.RTCConfiguration(bundle_policy="max-bundle"))
+        self._offer = ""
+        self._ice_servers: tuple[IceServer, ...] = ()
+        self.connection = webrtc.RTCPeerConnection(_configuration())
         self.connection.on("connectionstatechange", self._state_changed)
         self.connection.on("icecandidate", self._candidate)
         self.connection.on("icegatheringstatechange", self._gathering_changed)
@@ -68,7 +71,7 @@ class Transport:
     async def make_offer(self, edit: Callable[[str], str]) -> str:
         """A new offer, set here after ``edit``; returned before candidates are gathered (the server needs none)."""
         offer = await self.connection.create_offer()
-        sdp = edit(offer.sdp)
+        self._offer = sdp = edit(offer.sdp)
         await self.connection.set_local_description(webrtc.RTCSessionDescriptionInit("offer", sdp))
         return sdp
 
@@ -81,6 +84,30 @@ class Transport:
                 raise asyncio.CancelledError from None
             raise SanderlingError(
                 ErrorCode.INTERNAL_ERROR, f"the server's answer cannot be used: {error}"
+            ) from None
+
+    async def use_ice_servers(self, servers: Sequence[IceServer]) -> None:
+        """Gather candidates with these TURN servers too. Between offer and answer; the offer stays as it was sent.
+
+        The offer is made before the login is answered, and only the answer names the servers. Setting the same offer
+        once more starts the gathering anew with the same credentials, so that no ICE restart is needed.
+        """
+        if not servers or tuple(servers) == self._ice_servers:
+            return
+        self._ice_servers = tuple(servers)
+        offer = self.connection.local_description
+        try:
+            self.connection.set_configuration(_configuration(self._ice_servers))
+            if offer is not None:
+                await self.connection.set_local_description(webrtc.RTCSessionDescriptionInit("rollback", ""))
+                await self.connection.set_local_description(
+                    webrtc.RTCSessionDescriptionInit("offer", self._offer)
+                )
+        except (webrtc.RTCException, TypeError, ValueError) as error:
+            if self._closed:
+                raise asyncio.CancelledError from None
+            raise SanderlingError(
+                ErrorCode.INTERNAL_ERROR, f"the server's TURN servers cannot be used: {error}"
             ) from None
 
     def enable_extensions(self, transceiver: webrtc.RTCRtpTransceiver) -> None:
@@ -140,6 +167,14 @@ class Transport:
         if self._closed or self.connection.ice_gathering_state.value != "complete" or self._gathered:
             return
         self._on_state("failed", runtime.no_candidates())
+
+
+def _configuration(servers: Sequence[IceServer] = ()) -> webrtc.RTCConfiguration:
+    ice_servers = [
+        webrtc.RTCIceServer(list(server.urls), server.username or None, server.credential or None)
+        for server in servers
+    ]
+    return webrtc.RTCConfiguration(bundle_policy="max-bundle", ice_servers=ice_servers)
 
 
 def _add_remote(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import webrtc
 
@@ -12,6 +12,7 @@ from sanderling.sdk.config import VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
 from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
+from sanderling.signaling.messages import IceServer
 
 __all__ = ["FIRST_SLOTS", "MAX_SLOTS", "ViewerTransport"]
 
@@ -48,9 +49,10 @@ class ViewerTransport(Transport):
         """The first offer, for the login."""
         return await self.make_offer(_edit)
 
-    async def accept(self, answer: str) -> None:
-        """Set the answer of the login."""
+    async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
+        """Set the answer of the login, with the TURN servers it names."""
         async with self._lock:
+            await self.use_ice_servers(ice_servers)
             await self.set_answer(answer)
 
     async def grow(self, needed: int, negotiate: Callable[[str], Awaitable[str]]) -> None:
