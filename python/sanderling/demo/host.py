@@ -13,7 +13,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from sanderling import Engine, EngineProfile, File, RoomConfig, User
+from sanderling import Engine, File, RoomConfig, User
 from sanderling.demo import clock, participant, reports
 from sanderling.demo.clip import clip_path
 from sanderling.demo.notices import Notices
@@ -56,8 +56,7 @@ async def host(invitation: Invitation, report: Reporter, stop: asyncio.Event) ->
     clip = clip_path()
     burner = Burner()
     notices = Notices(report)
-    profile = EngineProfile(app_id=invitation.app_id, server=invitation.server)
-    async with Engine(profile, notices) as engine:
+    async with Engine(invitation.profile, notices) as engine:
         started = time.perf_counter()
         login = engine.login_room(
             participant.ROOM_ID,

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from sanderling import TLS, EngineProfile
 from sanderling.demo import reports
 from sanderling.demo.waiting import Stopped
 from sanderling.errors import ErrorCode, SanderlingError
@@ -39,11 +40,18 @@ EXIT_USAGE = 2
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """All that a participant is told."""
+    """All that a participant is told. ``fingerprint``: of the server's certificate, where the system trusts it not."""
 
     app_id: int
     server: str
     token: str
+    fingerprint: str = ""
+
+    @property
+    def profile(self) -> EngineProfile:
+        """The engine's settings."""
+        tls = TLS(fingerprint=self.fingerprint) if self.fingerprint else None
+        return EngineProfile(app_id=self.app_id, server=self.server, tls=tls)
 
     def __repr__(self) -> str:
         """Leave the token out: this text may reach a log."""

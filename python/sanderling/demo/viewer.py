@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sanderling import (
     Engine,
-    EngineProfile,
     Player,
     PlayerConfig,
     PlayQuality,
@@ -62,11 +61,14 @@ class Watching:
         self._saving: set[asyncio.Task[Path]] = set()
         self._samples = 0
         self._size = (0, 0)
+        self._ended = False
 
     async def pictures(self) -> None:
         """Read the clock off every picture the moment it is handed over."""
         async for frame in self._player.video(keep=QUEUED_PICTURES):
             received_ns = time.time_ns()
+            if self._ended:
+                return
             if not any(self._size):
                 elapsed_ms = (time.perf_counter() - self._asked) * 1000
                 self._report(reports.FirstFrame(elapsed_ms, frame.width, frame.height))
@@ -79,6 +81,8 @@ class Watching:
         blocks = self._player.audio(rate=AUDIO_RATE, channels=AUDIO_CHANNELS, block_ms=AUDIO_BLOCK_MS)
         try:
             async for block in blocks:
+                if self._ended:
+                    return
                 self._samples += len(block.samples)
                 if saver is not None and saver.put(block.samples):
                     await asyncio.to_thread(saver.flush)
@@ -115,6 +119,11 @@ class Watching:
             )
         )
 
+    def end(self) -> int:
+        """Take nothing more; returns this moment, Unix nanoseconds."""
+        self._ended = True
+        return time.time_ns()
+
     async def finish(self) -> None:
         """Wait for pictures that are still being written."""
         await asyncio.gather(*self._saving)
@@ -141,8 +150,7 @@ async def view(
 ) -> None:
     """Log in, play the first stream that is announced until ``stop``, then stop playing, log out and destroy."""
     notices = Notices(report)
-    profile = EngineProfile(app_id=invitation.app_id, server=invitation.server)
-    async with Engine(profile, notices) as engine:
+    async with Engine(invitation.profile, notices) as engine:
         started = time.perf_counter()
         login = engine.login_room(
             participant.ROOM_ID,
@@ -180,7 +188,7 @@ async def _play(
         report(reports.Play(stream_id, mode.name if mode is not None else "UNKNOWN"))
         # A part that fails ends the play; one that ends because the stream did is followed by the state notice.
         await first_of(stop.wait(), notices.over, *tasks)
-        until_ns = time.time_ns()
+        until_ns = watching.end()
         quality = await player.read_stats()
     finally:
         tasks.pop().cancel()

@@ -94,3 +94,16 @@ async def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
     await watching.sound()
     await watching.finish()
     assert not await asyncio.to_thread(os.listdir, tmp_path)
+
+
+async def test_after_the_end_nothing_is_taken() -> None:
+    out = io.BytesIO()
+    play = RecordedPlay([_picture(0, time.time_ns())], blocks=3)
+    watching = Watching(play, Reporter(out, lambda: None), time.perf_counter(), None)  # type: ignore[arg-type]
+    before_ns = time.time_ns()
+    assert before_ns <= watching.end() <= time.time_ns()
+    await watching.pictures()
+    await watching.sound()
+    watching.report_pictures()
+    watching.report_statistics(PlayQuality())
+    assert [reports.decode(line) for line in out.getvalue().splitlines()] == [reports.Statistics()]
