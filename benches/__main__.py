@@ -1,4 +1,4 @@
-"""``python -m benches [latency|event-cost]``: measure, print, and keep the results in benches/results/."""
+"""``python -m benches [latency|event-cost|browser]``: measure, print, and keep the results in benches/results/."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from benches import event_cost, latency, machine
+from benches import browser, event_cost, latency, machine
+
+Figures = latency.Latency | event_cost.EventCost | browser.BrowserLatency
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("latency", "event-cost")
+NAMES = ("latency", "event-cost", "browser")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, of {', '.join(NAMES)}; all when left out"
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="watching time of the latency bench")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="watching time of the latency and browser benches"
+    )
     parser.add_argument(
         "--no-keep", action="store_true", help="print only, write nothing to benches/results/"
     )
@@ -31,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         where = machine.describe()
         for name in options.names or NAMES:
             print(f"{name}: measuring …", file=sys.stderr, flush=True)
-            figures = latency.measure(options.seconds) if name == "latency" else event_cost.measure()
+            figures = _measure(name, options.seconds)
             print(f"{name}: {figures.line()}")
             if not options.no_keep:
                 keep(RESULTS, name, where, figures)
@@ -45,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def keep(
-    folder: Path, name: str, where: machine.Machine, figures: latency.Latency | event_cost.EventCost
-) -> None:
+def _measure(name: str, seconds: float) -> Figures:
+    if name == "latency":
+        return latency.measure(seconds)
+    return browser.measure(seconds) if name == "browser" else event_cost.measure()
+
+
+def keep(folder: Path, name: str, where: machine.Machine, figures: Figures) -> None:
     """Write ``<name>.json`` and add a line to the table of README.md."""
     document = {"machine": where, "figures": figures}
     (folder / f"{name}.json").write_bytes(

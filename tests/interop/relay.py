@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Self
 
 LOOPBACK = "127.0.0.1"
 
@@ -18,7 +19,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
-    async def __aenter__(self) -> Relay:
+    async def __aenter__(self) -> Self:
         await self.mend()
         return self
 

@@ -58,7 +58,7 @@ async def test_every_field_has_a_name_for_screen_readers(new_page: NewPage) -> N
 
 @pytest.mark.parametrize(
     ("expired", "code", "words"),
-    [(True, 1102018, "token create"), (False, 1102016, "token inspect")],
+    [(True, 1102018, "expired"), (False, 1102016, "one user")],
     ids=["expired", "of another user"],
 )
 async def test_a_token_that_does_not_fit_is_named(
@@ -92,8 +92,9 @@ async def test_l3_that_is_off_is_named_and_works_when_switched_on(
     assert "1104038" in sentence and "--l3" in sentence
     await bob.screenshot("l3-off")
     await host.set_l3(project, True)
-    await bob.page.reload()
+    await bob.page.get_by_role("button", name="Play again").click()
     await bob.wait_frames("film")
+    assert await bob.page.locator("#alert").is_hidden()
 
 
 async def test_a_stream_id_in_use_is_named(new_page: NewPage) -> None:
@@ -103,7 +104,7 @@ async def test_a_stream_id_in_use_is_named(new_page: NewPage) -> None:
     await bob.open("bob", publish="test", stream="film", room="elsewhere")
     found, sentence = await bob.alert()
     assert found == 1003028
-    assert "StreamID" in sentence
+    assert "streamID is unique" in sentence
     assert await bob.page.locator(".tile[data-local=true]").count() == 0
 
 

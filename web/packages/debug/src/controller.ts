@@ -10,7 +10,7 @@ import {
 } from "@sanderling/web";
 
 import type { Form } from "./form.js";
-import { element, showPhrase, type Log } from "./page.js";
+import { element, showPhrase, showText, type Log } from "./page.js";
 import { problemOf, type Source } from "./parameters.js";
 import { openSource, type LocalMedia } from "./publisher.js";
 import type { Stage } from "./stage.js";
@@ -78,6 +78,14 @@ export class Controller {
   /** Every delay of a stream that was measured so far. */
   delays(streamID: string): readonly number[] {
     return this.#stage.get(streamID)?.delays ?? [];
+  }
+
+  /** Play a remote stream anew, with the resource mode that the form holds now. */
+  playAgain(streamID: string): void {
+    if (this.#engine === undefined || streamID === this.#local?.streamID) return;
+    this.#complain("");
+    this.#engine.stopPlayingStream(streamID);
+    this.#play(this.#engine, streamID);
   }
 
   /** True when the login stands. */
@@ -167,7 +175,7 @@ export class Controller {
     });
     engine.on("roomStreamUpdate", (_, update, streams) => {
       for (const stream of streams) {
-        if (update === "ADD") this.#play(engine, stream);
+        if (update === "ADD") this.#added(engine, stream);
         else this.#ended(engine, stream);
       }
     });
@@ -217,16 +225,23 @@ export class Controller {
     if (engine !== undefined) void engine.destroyEngine();
   }
 
-  #play(engine: SanderlingEngine, stream: StreamInfo): void {
-    const { mode } = this.#form.read();
-    const { userID, userName } = stream.user;
-    const owner = userName === "" || userName === userID ? userID : `${userName} (${userID})`;
-    const tile = this.#stage.add({ streamID: stream.streamID, owner, local: false, mirrored: false }, this.now);
+  #added(engine: SanderlingEngine, stream: StreamInfo): void {
+    const { streamID, user } = stream;
+    const owner = user.userName === "" || user.userName === user.userID ? user.userID : `${user.userName} (${user.userID})`;
+    this.#stage.add({ streamID, owner, local: false, mirrored: false }, this.now, () => {
+      this.playAgain(streamID);
+    });
+    this.#log.add(`${owner} went live: ${streamID}`, "good");
+    this.#play(engine, streamID);
+  }
+
+  #play(engine: SanderlingEngine, streamID: string): void {
+    const tile = this.#stage.get(streamID);
+    if (tile === undefined) return;
     tile.setState(PLAYER_STATES.PLAY_REQUESTING);
-    this.#log.add(`${owner} went live: ${stream.streamID}`, "good");
     const startedAt = performance.now();
     engine
-      .startPlayingStream(stream.streamID, { resourceMode: Number(mode) as 0 | 1 | 2 })
+      .startPlayingStream(streamID, { resourceMode: Number(this.#form.read().mode) as 0 | 1 | 2 })
       .then((media) => {
         tile.show(media, startedAt);
       })
@@ -243,9 +258,8 @@ export class Controller {
     const tile = this.#stage.get(streamID);
     const phrase = PLAYER_STATES[state];
     if (tile !== undefined) tile.root.dataset["state"] = state;
-    tile?.setState(
-      errorCode !== 0 && state === "NO_PLAY" ? { text: errorSentence(errorCode, extendedData), mood: "bad" } : phrase,
-    );
+    const failed = errorCode !== 0 && state === "NO_PLAY";
+    tile?.setState(failed ? { text: errorSentence(errorCode, extendedData), mood: "bad" } : phrase, failed);
     if (errorCode === 0) return;
     const sentence = errorSentence(errorCode, extendedData);
     this.#log.add(`${streamID}: ${sentence}`, state === "NO_PLAY" ? "bad" : "busy");
@@ -287,7 +301,7 @@ export class Controller {
   }
 
   #complain(text: string, code = 0): void {
-    this.#alert.textContent = text;
+    showText(this.#alert, text);
     this.#alert.hidden = text === "";
     this.#alert.dataset["code"] = String(code);
   }

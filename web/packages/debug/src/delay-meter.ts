@@ -63,7 +63,8 @@ export class DelayMeter {
     if ("requestVideoFrameCallback" in this.#video) {
       this.#video.requestVideoFrameCallback((_, metadata) => {
         if (this.#stopped) return;
-        this.#take(metadata.presentationTime);
+        // When the picture is on the screen, not merely on its way there: the later of the two the browser tells.
+        this.#take(Math.max(metadata.presentationTime, metadata.expectedDisplayTime));
         this.#ask();
       });
     } else {

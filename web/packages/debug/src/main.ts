@@ -17,7 +17,14 @@ const stage = new Stage();
 stage.explainEmpty("Not logged in", "Fill in the fields and log in; every stream of the room plays at once.");
 const controller = new Controller(form, stage, log);
 // For the browser's console, and for measurements: all delays of a stream, not only the median on its tile.
-Object.assign(globalThis, { sanderlingDebug: { delays: (streamID: string) => controller.delays(streamID) } });
+Object.assign(globalThis, {
+  sanderlingDebug: {
+    delays: (streamID: string) => controller.delays(streamID),
+    playAgain: (streamID: string) => {
+      controller.playAgain(streamID);
+    },
+  },
+});
 void showVersion();
 
 if (parameters.autoplay || parameters.publish !== undefined) {

@@ -21,9 +21,15 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Show a text in which commands stand between backticks; text only, as in `make`. */
+export function showText(where: HTMLElement, text: string): void {
+  const parts = text.split("`").map((part, index) => (index % 2 === 0 ? part : make("code", "", part)));
+  where.replaceChildren(...parts);
+}
+
 /** Show a state in words and colour. */
 export function showPhrase(where: HTMLElement, { text, mood }: Phrase): void {
-  where.textContent = text;
+  showText(where, text);
   where.dataset["mood"] = mood;
 }
 
@@ -41,8 +47,9 @@ export class Log {
   add(text: string, mood: Mood = "idle"): void {
     const line = make("li", "line");
     line.dataset["mood"] = mood;
-    const time = make("time", "", new Date().toLocaleTimeString());
-    line.append(time, make("span", "", text));
+    const words = make("span");
+    showText(words, text);
+    line.append(make("time", "", new Date().toTimeString().slice(0, 8)), words);
     this.#list.prepend(line);
     while (this.#list.childElementCount > LOG_LINES) this.#list.lastElementChild?.remove();
   }

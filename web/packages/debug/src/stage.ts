@@ -13,9 +13,10 @@ export class Stage {
     return this.#tiles.get(streamID);
   }
 
-  add(subject: TileSubject, now: (monotonic?: number) => number): Tile {
+  /** `again` plays the stream anew, after a failure. */
+  add(subject: TileSubject, now: (monotonic?: number) => number, again: () => void = () => undefined): Tile {
     this.remove(subject.streamID);
-    const tile = new Tile(subject, now);
+    const tile = new Tile(subject, now, again);
     this.#tiles.set(subject.streamID, tile);
     // The own picture stands last: the remote ones are what a viewer came for.
     if (subject.local) this.#grid.append(tile.root);

@@ -26,11 +26,13 @@ export class Tile {
   readonly #figures = make("span", "figures");
   readonly #quality = make("span", "quality");
   readonly #unmute = make("button", "unmute", "Tap for sound");
+  readonly #again = make("button", "again", "Play again");
   readonly #now: (monotonic?: number) => number;
   #meter: DelayMeter | undefined;
   #timer: number | undefined;
 
-  constructor(subject: TileSubject, now: (monotonic?: number) => number) {
+  /** `again` plays the stream anew, after a failure. */
+  constructor(subject: TileSubject, now: (monotonic?: number) => number, again: () => void) {
     this.#now = now;
     this.root.dataset["stream"] = subject.streamID;
     this.root.dataset["local"] = String(subject.local);
@@ -55,7 +57,10 @@ export class Tile {
         this.#setMuted(true);
       });
     });
-    this.root.append(this.video, this.#unmute, caption);
+    this.#again.type = "button";
+    this.#again.hidden = true;
+    this.#again.addEventListener("click", again);
+    this.root.append(this.video, this.#unmute, this.#again, caption);
   }
 
   /** Show a stream; a remote one is measured from `startedAt`, when its play was asked for (monotonic). */
@@ -70,8 +75,10 @@ export class Tile {
     });
   }
 
-  setState(phrase: Phrase): void {
+  /** `failed`: the play is over and can only be begun anew. */
+  setState(phrase: Phrase, failed = false): void {
     showPhrase(this.#state, phrase);
+    this.#again.hidden = !failed;
   }
 
   showPlayQuality({ video, audio, currentRoundTripTime }: PlayQuality): void {
@@ -111,6 +118,7 @@ export class Tile {
 
   #measure(startedAt: number): void {
     this.#meter?.stop();
+    for (const name of ["frames", "readable", "firstFrameMs", "delayMs"]) Reflect.deleteProperty(this.root.dataset, name);
     const meter = (this.#meter = new DelayMeter(this.video, this.#now, startedAt));
     window.clearInterval(this.#timer);
     this.#timer = window.setInterval(() => {

@@ -52,9 +52,9 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   [1002050, "The same UserID logged in elsewhere. Choose another one here or there."],
 ]);
 
-/** An error as code, the server's own words, and what to do. */
+/** An error as code, the server's own words, and what to do: its own hint, which ends the text in brackets, or ours. */
 export function errorSentence(code: number, text: string): string {
   const words = text === "" ? "no further words" : text.replace(/[.\s]+$/, "");
-  const advice = ADVICE.get(code);
+  const advice = words.endsWith(")") ? undefined : ADVICE.get(code);
   return `${String(code)}: ${words}.${advice === undefined ? "" : ` ${advice}`}`;
 }

@@ -1,0 +1,108 @@
+/** Small parts: addresses, descriptions, events, codes, modes, the version. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { signallingAddresses } from "./address.js";
+import { captureObstacle } from "./capture.js";
+import { Emitter } from "./emitter.js";
+import { SanderlingError, webCode } from "./errors.js";
+import { timestampReached, wireMode } from "./playing.js";
+import { retryDelay } from "./retry.js";
+import { withStereo } from "./sdp.js";
+import { VERSION } from "./version.js";
+
+test("addresses: schemes, prefixes, several, and the page's own encryption", () => {
+  assert.deepEqual(signallingAddresses("https://a.example/live/"), ["wss://a.example/live/ws"]);
+  assert.deepEqual(signallingAddresses("ws://a:1/ws | b:2"), ["ws://a:1/ws", "ws://b:2/ws"]);
+  assert.deepEqual(signallingAddresses("a:1", "https:"), ["wss://a:1/ws"]);
+  assert.deepEqual(signallingAddresses("http://u:secret@[::1]:7?x=1#y"), ["ws://[::1]:7/ws"]);
+});
+
+test("stereo is wished for Opus alone, once, in every audio section", () => {
+  const sdp = [
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 9",
+    "a=rtpmap:111 opus/48000/2",
+    "a=fmtp:111 minptime=10;useinbandfec=1",
+    "m=video 9 UDP/TLS/RTP/SAVPF 96",
+    "a=rtpmap:96 VP9/90000",
+    "a=fmtp:96 profile-id=0",
+    "",
+  ].join("\r\n");
+  const changed = withStereo(sdp);
+  assert.equal(changed, sdp.replace("useinbandfec=1", "useinbandfec=1;stereo=1;sprop-stereo=1"));
+  assert.equal(withStereo(changed), changed);
+});
+
+test("a listener that throws does not keep the others from hearing", () => {
+  const reported: unknown[] = [];
+  const emitter = new Emitter<{ readonly said: readonly [string] }>((error) => reported.push(error));
+  const heard: string[] = [];
+  const second = (text: string): void => {
+    heard.push(text);
+  };
+  emitter.on("said", () => {
+    throw new Error("mine");
+  });
+  assert.equal(emitter.on("said", second), true);
+  assert.equal(emitter.on("said", second), false);
+  emitter.emit("said", "a");
+  assert.deepEqual(heard, ["a"]);
+  assert.equal(reported.length, 1);
+  assert.equal(emitter.off("said", second), true);
+  assert.equal(emitter.off("said", second), false);
+  emitter.emit("said", "b");
+  assert.deepEqual(heard, ["a"]);
+});
+
+test("codes are the web's where it has one", () => {
+  for (const [native, web] of [
+    [1004072, 1104038],
+    [1002077, 1102016],
+    [1002067, 1102016],
+    [1002078, 1102018],
+    [1004002, 1104039],
+    [1003072, 1103019],
+    [1003028, 1003028],
+    [1104038, 1104038],
+  ] as const) {
+    assert.equal(webCode(native), web);
+  }
+  const error = new SanderlingError(1002078, "expired", { hint: "make a new one" });
+  assert.deepEqual([error.errorCode, error.nativeCode, error.extendedData], [1102018, 1002078, "expired (make a new one)"]);
+});
+
+test("resource modes go over the wire in the native numbers", () => {
+  assert.equal(wireMode({}, "beforePublish"), 3);
+  assert.equal(wireMode({ resourceMode: 1 }, "beforePublish"), 1);
+  assert.equal(wireMode({ resourceMode: 2 }, "publishing"), 2);
+  const custom = { resourceMode: 5, customResourceConfig: { beforePublish: 2, publishing: 0, afterPublish: 1 } } as const;
+  assert.equal(wireMode(custom, "beforePublish"), 2);
+  assert.equal(wireMode(custom, "publishing"), 3);
+  assert.equal(wireMode(custom, "afterPublish"), 1);
+});
+
+test("RTP timestamps wrap", () => {
+  assert.equal(timestampReached(10, 10), true);
+  assert.equal(timestampReached(9, 10), false);
+  assert.equal(timestampReached(3, 0xffff_fffe), true);
+  assert.equal(timestampReached(0xffff_fffe, 3), false);
+});
+
+test("waits grow, stay bounded, and differ between clients", () => {
+  const waits = [1, 2, 3, 4, 5, 6, 20].map((attempt) => retryDelay(attempt, 1));
+  assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
+  assert.equal(retryDelay(3, 0), 500);
+});
+
+test("why the camera is off is said in words", () => {
+  assert.equal(captureObstacle(true, true), "");
+  assert.match(captureObstacle(false, false), /HTTPS/);
+  assert.match(captureObstacle(true, false), /no camera/);
+});
+
+test("the version is the package's", () => {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  assert.equal((JSON.parse(text) as { readonly version: string }).version, VERSION);
+});
