@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Still,
         VideoSource,
     )
+    from sanderling.sdk.tls import TLS
 
 _MODULES = {
     "enums": "Channel PlayerState PublisherState ResourceMode RoomStateReason Scenario StreamDeleteReason UpdateType",
@@ -97,10 +98,12 @@ _MODULES = {
     "sdk.quality": "PlayQuality PublishQuality",
     "sdk.room": "Login Room",
     "sdk.sources": "AudioSource CustomAudioSource CustomVideoSource MediaSources Source Still VideoSource",
+    "sdk.tls": "TLS",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "TLS",
     "AudioFrame",
     "AudioSource",
     "Channel",
