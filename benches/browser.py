@@ -11,10 +11,10 @@ import asyncio
 import statistics
 
 import msgspec
+from tests.interop.browser import DebugPage, chromium
 
 from sanderling.demo.measure import percentiles
 from sanderling.testing.server import server
-from tests.interop.browser import DebugPage, chromium
 
 RUNS = 15
 """Values of each first-frame figure."""
