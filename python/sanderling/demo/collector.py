@@ -86,7 +86,9 @@ class Collector:
         )
 
     def recent(self, now_ns: int, seconds: float) -> Figures:
-        """Figures of the last ``seconds`` before ``now_ns`` (Unix): what the panel shows."""
+        """Figures of the last ``seconds`` before ``now_ns`` (Unix) or the end: what the panel shows."""
+        if self.until_ns is not None:  # what comes after the end is no freeze
+            now_ns = min(now_ns, self.until_ns)
         since_ns = now_ns - int(seconds * 1e9)
         newest: list[FrameRow] = []
         for row in reversed(self._received):

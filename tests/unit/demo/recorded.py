@@ -9,7 +9,7 @@ MS = 1_000_000
 T0 = 1_760_000_000_000_000_000
 
 
-def session(frames: int = 250, delay_ms: int = 60) -> Collector:
+def session(frames: int = 250, delay_ms: int = 60, *, ended: bool = True) -> Collector:
     """A collector that has seen a clean run of ``frames`` frames, each ``delay_ms`` late, watched from the tenth on."""
     collector = Collector()
     script: list[tuple[str, reports.Report]] = [
@@ -33,8 +33,9 @@ def session(frames: int = 250, delay_ms: int = 60) -> Collector:
             ),
         ),
         ("viewer", reports.Statistics(1280, 720, "VP8", 1500.0, 9_600.0, 0.002)),
-        ("viewer", reports.WatchingEnded(T0 + (frames * 40 + delay_ms) * MS)),
     ]
+    if ended:
+        script.append(("viewer", reports.WatchingEnded(T0 + (frames * 40 + delay_ms) * MS)))
     for role, report in script:
         collector.apply(role, report)
     return collector

@@ -63,13 +63,17 @@ def test_what_is_missing_is_said_step_by_step() -> None:
 
 
 def test_recent_figures_see_a_gap_that_began_before_the_stretch() -> None:
-    collector = session()
+    collector = session(ended=False)
     last_ns = T0 + (249 * 40 + 60) * MS
     assert collector.recent(last_ns, 2.0).fps == pytest.approx(25.0)
     assert collector.recent(last_ns, 2.0).freezes.count == 0
     frozen = collector.recent(last_ns + 5_000 * MS, 2.0)
     assert frozen.freezes.count == 1
     assert frozen.freezes.total_ms == pytest.approx(5_000)
+
+
+def test_after_the_end_of_watching_no_freeze_grows() -> None:
+    assert session().recent(T0 + 60_000 * MS, 2.0).freezes.count == 0
 
 
 def test_lines_for_the_log_name_role_state_and_code() -> None:

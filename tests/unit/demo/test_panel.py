@@ -24,12 +24,14 @@ def _text(collector: Collector, now_ns: int = NOW_NS) -> str:
 def test_the_panel_shows_everything_the_issue_names() -> None:
     text = _text(session())
     for part in (
-        "LOGINING → LOGINED → PUBLISH_REQUESTING → PUBLISHING",
-        "LOGINING → LOGINED → PLAY_REQUESTING → PLAYING",
+        "room demo, host    LOGINING → LOGINED",
+        "publisher          PUBLISH_REQUESTING → PUBLISHING",
+        "room demo, viewer  LOGINING → LOGINED",
+        "player             PLAY_REQUESTING → PLAYING",
         "123 ms after the play was asked for",
         "p50 60 ms   p95 60 ms   p99 60 ms",
         "1280x720 VP8, 25.0 fps, 1500 kbit/s",
-        "freezes         none",
+        "freezes            none",
         "demo-film by ONLY_L3",
         "9.6 s received, 0.20% concealed",
         "http://127.0.0.1:7700/debug",
@@ -45,7 +47,7 @@ def test_before_anything_happened_there_is_a_panel_without_figures() -> None:
 
 
 def test_a_freeze_shows_while_it_lasts() -> None:
-    assert "1, 2000 ms altogether" in _text(session(), NOW_NS + 2_000 * MS)
+    assert "1, 2000 ms altogether" in _text(session(ended=False), NOW_NS + 2_000 * MS)
 
 
 def test_error_states_show() -> None:
