@@ -51,7 +51,8 @@ class TokenReport:
             "decrypted": self.decrypted,
             "code": self.code,
             "fields": [
-                {"field": f.field, "verdict": f.verdict, "says": f.says, "code": f.code} for f in self.findings
+                {"field": f.field, "verdict": f.verdict, "says": f.says, "code": f.code}
+                for f in self.findings
             ],
         }
 
@@ -64,7 +65,12 @@ class TokenReport:
         try:
             return step()
         except TokenError as error:
-            self.add(name, "wrong", f"{error.message}. {error.hint}" if error.hint else error.message, int(error.code))
+            self.add(
+                name,
+                "wrong",
+                f"{error.message}. {error.hint}" if error.hint else error.message,
+                int(error.code),
+            )
             return None
 
 
@@ -81,7 +87,11 @@ def inspect(
     if envelope is None:
         return report
     report.add("version", "right", f"Token{tokens.VERSION}")
-    report.add("cipher", "right", f"AES-{envelope.mode.name}, {len(envelope.ciphertext)} bytes, IV {len(envelope.iv)}")
+    report.add(
+        "cipher",
+        "right",
+        f"AES-{envelope.mode.name}, {len(envelope.ciphertext)} bytes, IV {len(envelope.iv)}",
+    )
     _expiry(report, "outer expire", envelope.expire, now)
     if not secret:
         report.add("contents", "unknown", "encrypted; give the ServerSecret (or the project) to read them")
@@ -120,7 +130,9 @@ def _expiry(report: TokenReport, name: str, expire: int, now: float) -> None:
         report.add(name, "right", f"{expire} = {_moment(expire)}, {left} s left")
 
 
-def _fields(report: TokenReport, document: dict[str, Any], *, app_id: int | None, user_id: str | None) -> None:
+def _fields(
+    report: TokenReport, document: dict[str, Any], *, app_id: int | None, user_id: str | None
+) -> None:
     found = document.get("app_id")
     if not isinstance(found, int) or isinstance(found, bool) or not 0 < found < 2**32:
         report.add("app_id", "wrong", f"{json.dumps(found)} is not a 32-bit number", 1002076)

@@ -195,7 +195,9 @@ def _key(secret: str) -> bytes:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _refuse(step: str, why: str, code: ErrorCode = ErrorCode.AUTHENTICATION_FAILED, hint: str = "") -> TokenError:
+def _refuse(
+    step: str, why: str, code: ErrorCode = ErrorCode.AUTHENTICATION_FAILED, hint: str = ""
+) -> TokenError:
     return TokenError(code, f"token: {why}", hint=hint or f"failed at: {step}", context={"step": step})
 
 
@@ -223,7 +225,9 @@ def unpack(token: str) -> Envelope:
     try:
         packed = base64.b64decode(token[2:].encode("ascii"), validate=True)
     except (binascii.Error, ValueError):
-        raise _refuse("base64", "what follows the prefix is not Base64", hint="failed at: base64; was it cut?") from None
+        raise _refuse(
+            "base64", "what follows the prefix is not Base64", hint="failed at: base64; was it cut?"
+        ) from None
     if base64.b64encode(packed).decode() != token[2:]:
         raise _refuse("base64", "its Base64 is not canonical (stray bits in the last character)")
     return _unpack_binary(packed)
@@ -292,7 +296,11 @@ def decode_document(plain: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise _refuse("json", "what it holds is not a JSON object", hint="failed at: json; wrong ServerSecret, or damaged")
+        raise _refuse(
+            "json",
+            "what it holds is not a JSON object",
+            hint="failed at: json; wrong ServerSecret, or damaged",
+        )
     return document
 
 
@@ -300,7 +308,9 @@ def read_fields(document: dict[str, Any]) -> TokenFields:
     """Check presence and types: 1002076 app_id, 1002077 user_id, 1002080 nonce, 1002078 times, 1002075 payload."""
     app_id = document.get("app_id")
     if not _is_int(app_id) or not 0 < int(app_id) < 2**32:  # type: ignore[arg-type]  # _is_int checked
-        raise _refuse("app_id", "its app_id is missing or not a 32-bit number", ErrorCode.TOKEN_APP_ID_MISMATCH)
+        raise _refuse(
+            "app_id", "its app_id is missing or not a 32-bit number", ErrorCode.TOKEN_APP_ID_MISMATCH
+        )
     user_id = document.get("user_id")
     if not isinstance(user_id, str) or not user_id:
         raise _refuse("user_id", "its user_id is missing or not text", ErrorCode.TOKEN_USER_ID_MISMATCH)
@@ -358,7 +368,10 @@ def check_expiry(outer: int, inner: int, now: float) -> None:
         )
     if inner < now:
         raise _refuse(
-            "expire", f"it expired {int(now) - inner} s ago", ErrorCode.TOKEN_EXPIRED, hint="get a new token and log in again"
+            "expire",
+            f"it expired {int(now) - inner} s ago",
+            ErrorCode.TOKEN_EXPIRED,
+            hint="get a new token and log in again",
         )
 
 
@@ -375,7 +388,9 @@ def verify(token: str, secret: str, *, app_id: int, user_id: str, now: float) ->
     """``parse``, and the token must be for this AppID (1002076) and this user (1002077)."""
     parsed = parse(token, secret, now=now)
     if parsed.app_id != app_id:
-        raise _refuse("app_id", f"it is for AppID {parsed.app_id}, not {app_id}", ErrorCode.TOKEN_APP_ID_MISMATCH)
+        raise _refuse(
+            "app_id", f"it is for AppID {parsed.app_id}, not {app_id}", ErrorCode.TOKEN_APP_ID_MISMATCH
+        )
     if parsed.user_id != user_id:
         raise _refuse(
             "user_id",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -116,7 +117,11 @@ def serve(
             for line in announcement.lines():
                 results.print(line)
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # The server takes signals itself once it runs; one that comes earlier cancels the start.
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(run_server(settings, on_ready=on_ready))
     if not ready_json:
         progress.print("stopped")

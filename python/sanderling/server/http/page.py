@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import mimetypes
 from pathlib import Path
 
 from fastapi import FastAPI, Response
 from starlette.staticfiles import StaticFiles
 
 __all__ = ["mount_page"]
+
+# Reads the system's tables now, and not in the middle of the first request.
+mimetypes.init()
 
 PACKAGED = Path(__file__).parent.parent / "static"
 

@@ -101,8 +101,8 @@ class SqliteStorage:
 
     async def open(self) -> None:
         """See ``Storage.open``; 1000017 when the folder or file cannot be used."""
-        await asyncio.to_thread(self._prepare)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
+        # Making the engine looks at the file system too.
+        engine = await asyncio.to_thread(self._prepare)
 
         @event.listens_for(engine.sync_engine, "connect")
         def set_up(connection: Any, _record: object) -> None:
@@ -113,7 +113,7 @@ class SqliteStorage:
 
         self._engine = engine
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> AsyncEngine:
         make_state_folder(self._folder)
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -126,6 +126,7 @@ class SqliteStorage:
                 f"the database {self.path} cannot be used: {why}",
                 hint="choose another state folder with --state DIR",
             ) from None
+        return create_async_engine(f"sqlite+aiosqlite:///{self.path}")
 
     async def aclose(self) -> None:
         """See ``Storage.aclose``."""

@@ -1,0 +1,136 @@
+"""What every storage must do, and what the SQLite one does with its files."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from sanderling.errors import SanderlingError
+from sanderling.server.storage import SqliteStorage
+from sanderling.server.storage.tables import metadata
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    made = SqliteStorage(tmp_path / "state", clock=lambda: 1_700_000_000.5)
+    await made.open()
+    yield made
+    await made.aclose()
+
+
+async def test_a_new_project_has_fresh_secrets_and_l3_off(storage):
+    one, two = await storage.create_project("one"), await storage.create_project(" two ")
+    assert 0 < one.app_id < 2**32
+    assert one.app_id != two.app_id
+    assert (len(one.app_sign), len(one.server_secret)) == (64, 32)
+    assert int(one.app_sign, 16) >= 0
+    assert one.server_secret != two.server_secret
+    assert (one.l3, one.max_plays, one.created, two.name) == (False, 12, 1_700_000_000, "two")
+    assert await storage.project(one.app_id) == one
+    assert {p.app_id for p in await storage.projects()} == {one.app_id, two.app_id}
+
+
+async def test_secrets_do_not_show_in_a_repr(storage):
+    project = await storage.create_project("one")
+    assert project.server_secret not in repr(project)
+    assert project.app_sign not in repr(project)
+
+
+async def test_an_unknown_project_is_none_and_cannot_be_changed(storage):
+    assert await storage.project(5) is None
+    with pytest.raises(SanderlingError) as caught:
+        await storage.update_project(5, l3=True)
+    assert int(caught.value.code) == 1001004
+
+
+async def test_only_what_is_named_changes(storage):
+    project = await storage.create_project("one")
+    changed = await storage.update_project(project.app_id, l3=True)
+    assert (changed.l3, changed.max_plays, changed.name) == (True, 12, "one")
+    changed = await storage.update_project(project.app_id, max_plays=16, name="new")
+    assert (changed.l3, changed.max_plays, changed.name) == (True, 16, "new")
+    assert changed.server_secret == project.server_secret
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_plays": 0}, {"max_plays": 17}, {"name": ""}, {"name": "x" * 65}, {"name": "a\nb"}]
+)
+async def test_impossible_values_are_refused(storage, changes):
+    project = await storage.create_project("one")
+    with pytest.raises(SanderlingError) as caught:
+        await storage.update_project(project.app_id, **changes)
+    assert int(caught.value.code) == 1000017
+    assert await storage.project(project.app_id) == project
+
+
+async def test_another_opening_sees_what_was_committed_at_once(storage, tmp_path):
+    project = await storage.create_project("one")
+    other = SqliteStorage(tmp_path / "state")
+    await other.open()
+    try:
+        await other.update_project(project.app_id, l3=True)
+        found = await storage.project(project.app_id)
+        assert found is not None
+        assert found.l3
+    finally:
+        await other.aclose()
+
+
+async def test_several_may_open_a_new_folder_at_once(tmp_path):
+    storages = [SqliteStorage(tmp_path / "new") for _ in range(4)]
+    try:
+        await asyncio.gather(*(storage.open() for storage in storages))
+        await asyncio.gather(*(storage.create_project("x") for storage in storages))
+        assert len(await storages[0].projects()) == 4
+    finally:
+        for storage in storages:
+            await storage.aclose()
+
+
+async def test_files_are_for_their_owner_only(storage):
+    folder = storage.path.parent
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+    assert modes.pop("state") == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+async def test_the_migrations_make_what_the_tables_say(storage):
+    engine = create_engine(f"sqlite:///{storage.path}")
+    try:
+        for table in metadata.sorted_tables:
+            found = {column["name"]: column for column in inspect(engine).get_columns(table.name)}
+            assert set(found) == {column.name for column in table.columns}
+            for column in table.columns:
+                assert found[column.name]["nullable"] == column.nullable
+            checks = {check["name"] for check in inspect(engine).get_check_constraints(table.name)}
+            assert checks == {"projects_app_id_uint32", "projects_max_plays_range"}
+    finally:
+        engine.dispose()
+
+
+async def test_a_file_that_is_no_database_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "sanderling.db").write_bytes(b"no database" * 1000)
+    storage = SqliteStorage(tmp_path)
+    with pytest.raises(SanderlingError) as caught:
+        await storage.open()
+    assert "sanderling.db" in caught.value.message
+    assert "--state" in caught.value.hint
+
+
+async def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    storage = SqliteStorage(tmp_path / "file" / "state")
+    with pytest.raises(SanderlingError) as caught:
+        await storage.open()
+    assert "--state" in caught.value.hint
+
+
+async def test_a_closed_storage_fails_its_check(storage):
+    await storage.check()
+    await storage.aclose()
+    await storage.aclose()
+    with pytest.raises(SanderlingError):
+        await storage.check()
