@@ -133,6 +133,8 @@ async def server(
     messages_per_s: float = 1000.0,
     admin_secret: str = "",
     max_sessions: int = 20_000,
+    turn: Sequence[str] = (),
+    turn_secret_file: str = "",
     native: NativeModule | None = None,
 ) -> AsyncIterator[TestServer]:
     """Run a server on free ports of 127.0.0.1, with its state in a temporary folder; nothing is left behind.
@@ -155,6 +157,8 @@ async def server(
             messages_per_s=messages_per_s,
             admin_secret=admin_secret,
             max_sessions=max_sessions,
+            turn=tuple(turn),
+            turn_secret_file=turn_secret_file,
         )
         started: Future[tuple[Services, asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         thread = threading.Thread(target=_serve, args=(config, native, started), name="sanderling-server")
