@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sanderling.errors import DeviceError, ErrorCode, SanderlingError
 from sanderling.sdk.frames import PixelFormat, VideoFrame, split_planes
+from sanderling.sdk.read_ahead import ReadAhead
 from sanderling.sdk.sources import AudioSink, Source, SourceRun, VideoSink
 
 __all__ = ["RATE", "File", "OnFrame", "Sound", "Picture", "timeline"]
@@ -36,6 +37,9 @@ BLOCK = RATE // 100
 """Samples per block handed on: 10 ms."""
 MAX_AHEAD = 250
 """Decoded items of one kind held while the other kind is searched for (files with poor interleaving)."""
+READ_AHEAD = 32
+"""Decoded items held ready, about a quarter of a second of pictures with sound. Opening the file again for the next
+round takes up to a tenth of a second on a busy machine, which must not hold a picture up; more would cost memory."""
 LEAD_NS = 20_000_000
 """From the start of the reader to its first picture."""
 RESYNC_NS = 1_000_000_000
@@ -83,7 +87,7 @@ class File(Source):
 
 
 class _Reader:
-    """One thread that decodes one item ahead of its time and hands it over when that time has come."""
+    """A thread that hands each item over when its time has come; another one decodes ahead of it."""
 
     def __init__(
         self,
@@ -99,28 +103,30 @@ class _Reader:
         self._video = video
         self._audio = audio
         self._fail = fail
-        self._thread = threading.Thread(
-            target=self._run, args=(path, loop), name="sanderling-file", daemon=True
-        )
+        items = timeline(path, loop=loop, video=video is not None, audio=audio is not None)
+        self._items = ReadAhead(items, limit=READ_AHEAD, name="sanderling-file-reader")
+        self._thread = threading.Thread(target=self._run, args=(path,), name="sanderling-file", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
+        self._items.close()
 
     async def wait(self) -> None:
         while self._thread.is_alive():
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 1.0)
 
-    def _run(self, path: Path, loop: bool) -> None:
+    def _run(self, path: Path) -> None:
         try:
-            self._play(
-                timeline(path, loop=loop, video=self._video is not None, audio=self._audio is not None)
-            )
+            self._play(self._items)
         except SanderlingError as error:
             self._fail(error)
         except Exception as error:
             log.exception("reading %s failed", path.name)
             self._fail(DeviceError(ErrorCode.FILE_FORMAT_ERROR, f"reading {path} failed: {error}"))
+        finally:
+            self._items.close()
+            self._items.join()
 
     def _play(self, items: Iterator[Picture | Sound]) -> None:
         start_ns = time.monotonic_ns() + LEAD_NS
@@ -149,7 +155,7 @@ class _Reader:
         )
 
 
-def timeline(path: Path, *, loop: bool, video: bool, audio: bool) -> Iterator[Picture | Sound]:
+def timeline(path: Path, *, loop: bool, video: bool, audio: bool) -> Generator[Picture | Sound, None, None]:
     """Items of the file in the order of their times, for ever when looped.
 
     A round lasts as long as its pictures (or, without any, its sound); sound is cut or filled with silence to that
