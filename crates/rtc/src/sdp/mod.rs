@@ -1,13 +1,18 @@
 //! Offers and answers: read an offer, agree, write the answer. The server only ever answers.
 
 mod answer;
+mod codec;
+mod extension;
 mod negotiate;
 mod offer;
+mod value;
 
 use std::fmt;
 
 pub use answer::{LocalDescription, Sender};
-pub use negotiate::{AgreedCodec, HeaderExtension, Negotiated, Role, Section, SectionState};
+pub use codec::AgreedCodec;
+pub use extension::HeaderExtension;
+pub use negotiate::{Negotiated, Role, Section, SectionState};
 pub use offer::{Direction, OFFER_LIMIT, Offer};
 
 /// Why an offer cannot be used.

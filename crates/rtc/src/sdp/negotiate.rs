@@ -1,9 +1,11 @@
 //! From an offer to what both sides do (RFC 3264, RFC 8829 section 5.3).
 
-use sanderling_media::{Codec, H264Profile, Kind};
+use sanderling_media::{H264Profile, Kind};
 
 use super::Rejected;
-use super::offer::{Direction, Offer, OfferedCodec, Section as OfferedSection, Transport};
+use super::codec::AgreedCodec;
+use super::extension::HeaderExtension;
+use super::offer::{Direction, Offer, Section as OfferedSection, Transport};
 use crate::session::IceCredentials;
 use crate::track::Profile;
 
@@ -14,99 +16,6 @@ pub enum Role {
     Publisher,
     /// It receives streams.
     Viewer,
-}
-
-/// Header extensions that the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderExtension {
-    /// RFC 8843 section 15.
-    Mid,
-    /// RFC 8852.
-    RtpStreamId,
-    /// RFC 8852.
-    RepairedRtpStreamId,
-    /// draft-holmer-rmcat-transport-wide-cc-extensions-01.
-    TransportWideCc,
-    /// WebRTC abs-send-time.
-    AbsSendTime,
-    /// RFC 6464.
-    AudioLevel,
-    /// 3GPP TS 26.114.
-    VideoOrientation,
-    /// WebRTC playout-delay.
-    PlayoutDelay,
-    /// WebRTC abs-capture-time.
-    AbsCaptureTime,
-    /// WebRTC video-content-type.
-    VideoContentType,
-}
-
-impl HeaderExtension {
-    const ALL: [Self; 10] = [
-        Self::Mid,
-        Self::RtpStreamId,
-        Self::RepairedRtpStreamId,
-        Self::TransportWideCc,
-        Self::AbsSendTime,
-        Self::AudioLevel,
-        Self::VideoOrientation,
-        Self::PlayoutDelay,
-        Self::AbsCaptureTime,
-        Self::VideoContentType,
-    ];
-
-    /// URI in `a=extmap`.
-    pub const fn uri(self) -> &'static str {
-        match self {
-            Self::Mid => "urn:ietf:params:rtp-hdrext:sdes:mid",
-            Self::RtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-            Self::RepairedRtpStreamId => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-            Self::TransportWideCc => {
-                "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-            }
-            Self::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-            Self::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-            Self::VideoOrientation => "urn:3gpp:video-orientation",
-            Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
-            Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
-            Self::VideoContentType => {
-                "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type"
-            }
-        }
-    }
-
-    fn from_uri(uri: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|extension| extension.uri() == uri)
-    }
-
-    /// Whether the server wants it from a peer of this role.
-    fn fits(self, role: Role) -> bool {
-        match self {
-            Self::RtpStreamId | Self::RepairedRtpStreamId => role == Role::Publisher,
-            _ => true,
-        }
-    }
-}
-
-/// A codec that both sides use in a section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgreedCodec {
-    /// The codec.
-    pub codec: Codec,
-    /// Its profile.
-    pub profile: Profile,
-    /// Payload type, the offerer's.
-    pub payload_type: u8,
-    /// Payload type of its RTX.
-    pub repair_payload_type: Option<u8>,
-    /// Value of `a=fmtp`, as offered.
-    pub parameters: String,
-    /// Encoding with clock rate and channels, as in `a=rtpmap`.
-    pub encoding: String,
-    /// Agreed `a=rtcp-fb` values.
-    pub feedback: Vec<&'static str>,
 }
 
 /// What became of a section.
@@ -353,50 +262,24 @@ impl Negotiated {
     ) -> Vec<AgreedCodec> {
         let mut agreed: Vec<AgreedCodec> = Vec::new();
         for codec in &offered.codecs {
-            let Some((known, profile)) = supported(kind, codec) else {
+            let Some(candidate) = AgreedCodec::new(kind, codec, &offered.codecs) else {
                 continue;
-            };
-            let repair_payload_type = offered.codecs.iter().find_map(|rtx| {
-                let repairs = rtx.name.eq_ignore_ascii_case("rtx")
-                    && rtx.parameter("apt").and_then(|apt| apt.parse().ok())
-                        == Some(codec.payload_type);
-                repairs.then_some(rtx.payload_type)
-            });
-            let candidate = AgreedCodec {
-                codec: known,
-                profile,
-                payload_type: codec.payload_type,
-                repair_payload_type: if kind == Kind::Video {
-                    repair_payload_type
-                } else {
-                    None
-                },
-                parameters: codec.parameters.clone(),
-                encoding: encoding(known),
-                feedback: feedback(codec),
             };
             // Payload types mean one thing in the whole bundle (RFC 8843 section 10.1.1).
             let here = self.sections.iter().flat_map(|section| &section.codecs);
-            let there = before
+            let mut there = before
                 .into_iter()
                 .flat_map(|before| &before.sections)
                 .flat_map(|section| &section.codecs);
-            let clash = here.chain(there).any(|other| other.clashes(&candidate));
-            let unknown = before.is_some_and(|before| {
-                !before
-                    .sections
-                    .iter()
-                    .flat_map(|section| &section.codecs)
-                    .any(|other| other.same(&candidate))
-            });
-            if clash || unknown || agreed.iter().any(|other| other.clashes(&candidate)) {
-                continue;
+            let clash = here.chain(&agreed).any(|other| other.clashes(&candidate));
+            let unknown = before.is_some() && !there.any(|other| other.same(&candidate));
+            if !clash && !unknown {
+                agreed.push(candidate);
             }
-            agreed.push(candidate);
-            if self.role == Role::Publisher {
-                // A publisher sends one codec: no receiver has to follow a change in mid-stream.
-                break;
-            }
+        }
+        if self.role == Role::Publisher {
+            // One codec: no receiver has to follow a change in mid-stream.
+            agreed = publishers_choice(agreed).into_iter().collect();
         }
         agreed
     }
@@ -454,28 +337,6 @@ impl Role {
     }
 }
 
-impl AgreedCodec {
-    fn payload_types(&self) -> [Option<u8>; 2] {
-        [Some(self.payload_type), self.repair_payload_type]
-    }
-
-    fn same(&self, other: &Self) -> bool {
-        self.codec == other.codec
-            && self.profile == other.profile
-            && self.payload_types() == other.payload_types()
-    }
-
-    /// Whether a payload type would have two meanings.
-    fn clashes(&self, other: &Self) -> bool {
-        !self.same(other)
-            && self
-                .payload_types()
-                .iter()
-                .flatten()
-                .any(|number| other.payload_types().contains(&Some(*number)))
-    }
-}
-
 impl Offer {
     /// Transport values: of the first section that has any, filled up from the session level. All sections of a
     /// bundle share them.
@@ -517,57 +378,27 @@ impl Offer {
     }
 }
 
+/// The first codec of the offer. Of several H.264 profiles constrained baseline: an encoder that offers it sends it
+/// either way, and under that name more viewers take it.
+fn publishers_choice(mut codecs: Vec<AgreedCodec>) -> Option<AgreedCodec> {
+    let constrained = Profile::H264(H264Profile::ConstrainedBaseline);
+    let first = codecs.first()?;
+    let index = match first.profile {
+        Profile::H264(H264Profile::Baseline) => codecs
+            .iter()
+            .position(|codec| codec.profile == constrained)
+            .unwrap_or(0),
+        _ => 0,
+    };
+    Some(codecs.swap_remove(index))
+}
+
 fn kind_of(section: &OfferedSection) -> Option<Kind> {
     match section.media.as_str() {
         "audio" => Some(Kind::Audio),
         "video" => Some(Kind::Video),
         _ => None,
     }
-}
-
-fn supported(kind: Kind, offered: &OfferedCodec) -> Option<(Codec, Profile)> {
-    let codec = Codec::from_sdp_name(&offered.name).filter(|codec| codec.kind() == kind)?;
-    if offered.clock_rate != kind.clock_rate() {
-        return None;
-    }
-    let profile = match codec {
-        Codec::Vp8 | Codec::Opus => Profile::None,
-        Codec::Vp9 => Profile::Number(
-            offered
-                .parameter("profile-id")
-                .map_or(Some(0), |value| value.parse().ok())?,
-        ),
-        Codec::Av1 => Profile::Number(
-            offered
-                .parameter("profile")
-                .map_or(Some(0), |value| value.parse().ok())?,
-        ),
-        Codec::H264 => {
-            // Mode 0 cannot fragment: pictures larger than a datagram would not fit.
-            if offered.parameter("packetization-mode") != Some("1") {
-                return None;
-            }
-            // RFC 6184 section 8.1: without a profile it is baseline, level 1.
-            Profile::H264(H264Profile::from_profile_level_id(
-                offered.parameter("profile-level-id").unwrap_or("42000a"),
-            )?)
-        }
-    };
-    Some((codec, profile))
-}
-
-fn encoding(codec: Codec) -> String {
-    match codec {
-        Codec::Opus => "opus/48000/2".to_owned(),
-        _ => format!("{}/90000", codec.name()),
-    }
-}
-
-fn feedback(offered: &OfferedCodec) -> Vec<&'static str> {
-    ["transport-cc", "ccm fir", "nack", "nack pli", "rrtr"]
-        .into_iter()
-        .filter(|value| offered.has_feedback(value))
-        .collect()
 }
 
 /// SSRCs that carry media, each with its RTX; those that only repair are left out.

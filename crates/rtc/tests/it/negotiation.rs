@@ -90,6 +90,18 @@ fn the_offerers_order_decides() {
 }
 
 #[test]
+fn of_two_baselines_the_one_that_more_viewers_take_is_chosen() {
+    let offer = vector("chromium-publisher").replace("SAVPF 96 97 102 103", "SAVPF 102 103 96 97");
+    let (session, _) = Str0mPublisher::open(Instant::now(), &offer, config()).unwrap();
+    let track = &session.tracks()[1];
+    assert_eq!(track.codec, Codec::H264);
+    assert_eq!(
+        track.profile,
+        Profile::H264(H264Profile::ConstrainedBaseline)
+    );
+}
+
+#[test]
 fn a_later_offer_may_add_but_not_move_sections() {
     let four = vector("wrtc-viewer");
     let end = four.match_indices("m=audio").nth(1).unwrap().0;

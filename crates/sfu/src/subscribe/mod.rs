@@ -3,4 +3,4 @@
 mod forwarder;
 mod viewer;
 
-pub(crate) use viewer::Viewer;
+pub(crate) use viewer::{Forwarded, Viewer};

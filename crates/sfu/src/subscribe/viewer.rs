@@ -24,6 +24,17 @@ struct Slot {
     binding: Option<Binding>,
 }
 
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// It does not belong there, or the viewer is not connected yet.
+    No,
+    /// It went out.
+    Sent,
+    /// It went out as the first of its kind since the bind, with this RTP timestamp.
+    First(u32),
+}
+
 /// A viewer.
 pub(crate) struct Viewer<S> {
     pub(crate) session: S,
@@ -139,7 +150,7 @@ impl<S: Session> Viewer<S> {
         })
     }
 
-    /// Send a packet on a slot. The RTP timestamp when it is the first one of its kind since the bind.
+    /// Send a packet on a slot, if it belongs there.
     pub(crate) fn forward<B: Batch>(
         &mut self,
         now: Instant,
@@ -147,25 +158,36 @@ impl<S: Session> Viewer<S> {
         target: u8,
         packet: &Packet,
         batch: &mut B,
-    ) -> Option<u32> {
+    ) -> Forwarded {
         if !self.life.connected() {
-            return None;
+            return Forwarded::No;
         }
-        let slot = self.slots.get_mut(usize::from(slot_number))?;
-        let binding = slot.binding.as_mut()?;
+        let Some(slot) = self.slots.get_mut(usize::from(slot_number)) else {
+            return Forwarded::No;
+        };
+        let Some(binding) = slot.binding.as_mut() else {
+            return Forwarded::No;
+        };
         let wanted = match packet.kind {
             Kind::Audio => binding.audio,
             Kind::Video => binding.video,
         };
-        if !wanted {
-            return None;
+        let forwarder = &mut slot.forwarders[index(packet.kind)];
+        let header = wanted
+            .then(|| forwarder.forward(binding.stream, target, packet))
+            .flatten();
+        let Some(header) = header else {
+            return Forwarded::No;
+        };
+        let written = self.session.write(now, slot_number, packet, header, batch);
+        if written.is_err() {
+            return Forwarded::No;
         }
-        let header = slot.forwarders[index(packet.kind)].forward(binding.stream, target, packet)?;
-        self.session
-            .write(now, slot_number, packet, header, batch)
-            .ok()?;
-        let first = !std::mem::replace(&mut binding.flowing[index(packet.kind)], true);
-        first.then_some(header.timestamp)
+        if std::mem::replace(&mut binding.flowing[index(packet.kind)], true) {
+            Forwarded::Sent
+        } else {
+            Forwarded::First(header.timestamp)
+        }
     }
 
     /// Named counters for the control plane; `None` when nothing was sent yet.

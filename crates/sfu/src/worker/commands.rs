@@ -41,6 +41,11 @@ impl Worker {
         session: SessionId,
         offer: &str,
     ) {
+        if self.streams.contains_key(&StreamId(session.0)) {
+            // Viewers here wait for or play a stream of this number from another worker.
+            let detail = format!("stream {} is another worker's", session.0);
+            return self.failed(ticket, Reason::Duplicate, detail);
+        }
         let config = match self.admit(session) {
             Ok(config) => config,
             Err((reason, detail)) => return self.failed(ticket, reason, detail),

@@ -9,6 +9,7 @@ use sanderling_rtc::{Accepted, Event as SessionEvent, Session};
 use super::Worker;
 use crate::publish::KeyFrameDecision;
 use crate::schedule::Timer;
+use crate::subscribe::Forwarded;
 use crate::{CloseReason, Event, Output, PeerMessage, SessionId, StreamId};
 
 impl Worker {
@@ -135,26 +136,25 @@ impl Worker {
             let Some(viewer) = self.viewers.get_mut(&session) else {
                 continue;
             };
-            let first = viewer.forward(now, slot, target, packet, &mut self.outbox);
+            let forwarded = viewer.forward(now, slot, target, packet, &mut self.outbox);
+            if forwarded == Forwarded::No {
+                continue;
+            }
+            self.counters.packets_out += 1;
             if !std::mem::replace(&mut viewer.life.touched, true) {
                 self.touched.push_back(session);
             }
-            if let Some(rtp_timestamp) = first {
-                let mid = viewer
-                    .session
-                    .slot_mid(slot, packet.kind)
-                    .unwrap_or_default()
-                    .to_owned();
+            if let Forwarded::First(rtp_timestamp) = forwarded {
+                let mid = viewer.session.slot_mid(slot, packet.kind);
                 let event = Event::Flowing {
                     session,
                     stream: id,
-                    mid,
+                    mid: mid.unwrap_or_default().to_owned(),
                     kind: packet.kind,
                     rtp_timestamp,
                 };
                 self.outputs.push_back(Output::Event(event));
             }
-            self.counters.packets_out += 1;
         }
         if ask {
             self.ask_for_key_frame(now, id);

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 pub struct Client {
+    pub protocol: Protocol,
     pub rtc: Rtc,
     pub address: SocketAddr,
     pending: Option<SdpPendingOffer>,
@@ -34,11 +35,29 @@ impl Client {
         address: &str,
         set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig,
     ) -> Self {
+        Self::over(Protocol::Udp, now, address, set_up)
+    }
+
+    pub fn over(
+        protocol: Protocol,
+        now: Instant,
+        address: &str,
+        set_up: impl FnOnce(str0m::RtcConfig) -> str0m::RtcConfig,
+    ) -> Self {
         let address: SocketAddr = address.parse().unwrap();
         let config = set_up(Rtc::builder().set_rtp_mode(true).enable_raw_packets(true));
         let mut rtc = config.build(now);
-        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        let candidate = match protocol {
+            Protocol::Udp => Candidate::builder().udp().host(address).build(),
+            _ => Candidate::builder()
+                .tcp()
+                .host(address)
+                .tcptype(TcpType::Active)
+                .build(),
+        };
+        rtc.add_local_candidate(candidate.unwrap());
         Self {
+            protocol,
             rtc,
             address,
             pending: None,
@@ -94,7 +113,7 @@ impl Client {
     }
 
     pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, bytes) else {
+        let Ok(receive) = Receive::new(self.protocol, from, self.address, bytes) else {
             return;
         };
         self.rtc.handle_input(Input::Receive(now, receive)).unwrap();

@@ -25,6 +25,8 @@ pub struct Network {
     pub events: Vec<Event>,
     wakes: Vec<Instant>,
     flying: VecDeque<(Instant, SocketAddr, SocketAddr, Vec<u8>)>,
+    /// Address that datagrams come to on the server's side of a mapping, instead of its candidate.
+    pub mapped: Option<SocketAddr>,
     next_ticket: u64,
     /// Datagrams to clients that get lost: every so-many-th, 0 for none.
     pub drop_every: usize,
@@ -67,6 +69,7 @@ impl Network {
             events: Vec::new(),
             wakes: vec![now; workers],
             flying: VecDeque::new(),
+            mapped: None,
             next_ticket: 1,
             drop_every: 0,
             to_clients: 0,
@@ -96,15 +99,25 @@ impl Network {
             match self.workers[worker].poll(self.now, &mut self.buffer) {
                 Output::Transmit { path, len } => {
                     self.transmitted += 1;
+                    assert_eq!(path.protocol, self.protocol(path.remote));
+                    let mut from = path.local;
+                    if let Some(mapped) = self.mapped {
+                        assert_eq!(
+                            from, mapped,
+                            "an answer leaves from where the question came to"
+                        );
+                        from = address(worker);
+                    }
                     self.to_clients += 1;
                     let rtp =
                         self.buffer[0] & 0xc0 == 0x80 && !(192..224).contains(&self.buffer[1]);
-                    if rtp && self.drop_every > 0 && self.to_clients % self.drop_every == 0 {
+                    if rtp && self.drop_every > 0 && self.to_clients.is_multiple_of(self.drop_every)
+                    {
                         continue;
                     }
                     let bytes = self.buffer[..len].to_vec();
                     self.flying
-                        .push_back((self.now + DELAY, path.local, path.remote, bytes));
+                        .push_back((self.now + DELAY, from, path.remote, bytes));
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Peer(to, message) => {
@@ -187,12 +200,21 @@ impl Network {
         }
     }
 
+    /// How a client is connected.
+    fn protocol(&self, address: SocketAddr) -> Protocol {
+        let client = self.clients.iter().find(|client| client.address == address);
+        match client.map(|client| client.protocol) {
+            Some(str0m::net::Protocol::Tcp) => Protocol::Tcp,
+            _ => Protocol::Udp,
+        }
+    }
+
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let now = self.now;
         if let Some(worker) = (0..self.workers.len()).find(|worker| address(*worker) == to) {
             let path = Path {
-                protocol: Protocol::Udp,
-                local: to,
+                protocol: self.protocol(from),
+                local: self.mapped.unwrap_or(to),
                 remote: from,
             };
             self.handle(worker, Input::Datagram(path, bytes));
@@ -261,7 +283,7 @@ impl Network {
         (number, mids)
     }
 
-    fn open(
+    pub fn open(
         &mut self,
         mut client: Client,
         sections: &[(MediaKind, Direction)],

@@ -1,20 +1,19 @@
 use std::time::Duration;
 
-use sanderling_sfu::{Event, Kind, Reason, SessionId, StreamId};
+use sanderling_sfu::{Command, Event, Input, Kind, Path, Protocol, Reason, SessionId, StreamId};
+use str0m::media::{Direction, MediaKind, Mid};
 use str0m::rtp::Extension;
 
-use crate::network::Network;
+use crate::client::Client;
+use crate::network::{Network, address};
 
 const SETTLE: Duration = Duration::from_millis(500);
 
+type Publisher = (usize, Mid, Mid);
+type Viewer = (usize, Vec<Mid>);
+
 /// A network with a publisher of stream 1 and a viewer 2 that are connected.
-fn connected(
-    slots: usize,
-) -> (
-    Network,
-    (usize, str0m::media::Mid, str0m::media::Mid),
-    (usize, Vec<str0m::media::Mid>),
-) {
+fn connected(slots: usize) -> (Network, Publisher, Viewer) {
     let mut net = Network::new(1);
     let publisher = net.publisher(0, 1);
     let viewer = net.viewer(0, 2, slots);
@@ -342,5 +341,52 @@ fn a_stream_bound_before_the_handshake_flows_after_it() {
     let pictures = net.clients[viewer].take_received(mids[1]);
     assert!(pictures.len() > 30);
     assert_eq!(pictures[0].payload[4] & 1, 0);
+    finish(net, &[1, 2]);
+}
+
+#[test]
+fn a_viewer_that_gets_no_datagrams_through_is_served_over_tcp() {
+    let mut net = Network::new(1);
+    let (publisher, audio, video) = net.publisher(0, 1);
+    let client = Client::over(
+        str0m::net::Protocol::Tcp,
+        net.now,
+        "198.51.100.90:6000",
+        |config| config.clear_codecs().enable_opus(true).enable_vp8(true),
+    );
+    let sections = [
+        (MediaKind::Audio, Direction::RecvOnly),
+        (MediaKind::Video, Direction::RecvOnly),
+    ];
+    let mids = net.open(client, &sections, 0, |ticket, offer| Command::OpenViewer {
+        ticket,
+        session: SessionId(2),
+        offer,
+    });
+    net.run(SETTLE);
+    net.bind(0, 2, 1, 0);
+    net.stream(publisher, audio, video, 20);
+    net.run(Duration::from_millis(50));
+    assert_eq!(net.clients[1].take_received(mids[1]).len(), 60);
+    let path = Path {
+        protocol: Protocol::Tcp,
+        local: address(0),
+        remote: net.clients[1].address,
+    };
+    net.handle(0, Input::TcpClosed(path));
+    finish(net, &[1, 2]);
+}
+
+#[test]
+fn behind_a_mapped_address_answers_leave_from_where_the_questions_came_to() {
+    let mut net = Network::new(1);
+    net.mapped = Some("10.0.0.5:3478".parse().unwrap());
+    let (publisher, audio, video) = net.publisher(0, 1);
+    let (viewer, mids) = net.viewer(0, 2, 1);
+    net.run(SETTLE);
+    net.bind(0, 2, 1, 0);
+    net.stream(publisher, audio, video, 20);
+    net.run(Duration::from_millis(50));
+    assert_eq!(net.clients[viewer].take_received(mids[1]).len(), 60);
     finish(net, &[1, 2]);
 }
