@@ -102,8 +102,19 @@ demo: build
 bench: build
 	@exec $(RUN) -m benches $(ARGS)
 
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+FUZZ_SECONDS ?= 60
+
 fuzz: build
-	@$(STEP) 'fuzz' $(RUN) -m pytest tests/property --hypothesis-profile=long $(ARGS)
+	@$(STEP) 'property tests' $(RUN) -m pytest tests/property --hypothesis-profile=long $(ARGS)
+	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
+		for target in $(FUZZ_TARGETS); do \
+			$(STEP) "fuzz $$target" $(CARGO) +nightly fuzz run $$target -- \
+				-max_total_time=$(FUZZ_SECONDS) || exit 1; done; \
+	else \
+		echo 'the crates were not searched: cargo-fuzz and a nightly compiler are not installed' >&2; \
+		exit $(if $(STRICT),1,0); \
+	fi
 
 # ------------------------------------------------------------------------------------------------ check and test
 
