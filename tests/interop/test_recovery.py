@@ -105,3 +105,19 @@ async def test_more_streams_than_places_and_places_used_again(
         assert {play["stream_id"] for play in viewer["plays"]} == {"film-1", "film-2", "film-3"}
         assert max(play["slot"] for play in viewer["plays"]) < 4
     await asyncio.gather(*(bob.wait_gone(f"film-{number}") for number in (1, 2, 3)))
+
+
+async def test_a_viewer_notices_within_seconds_that_it_is_offline_and_goes_on_after(
+    new_page: NewPage,
+) -> None:
+    alice, bob = await new_page(), await new_page()
+    await alice.open("alice", publish="test", stream="film")
+    await alice.wait_published()
+    await bob.open("bob", autoplay=1)
+    await bob.wait_frames("film")
+    await bob.page.context.set_offline(True)
+    await bob.wait_room("RECONNECTING")
+    await bob.page.context.set_offline(False)
+    await bob.wait_room("RECONNECTED")
+    await bob.wait_frames("film")
+    assert (await bob.log()).count("1004020") == 1

@@ -1,12 +1,13 @@
 /** RTCPeerConnection behind the faces of peer.ts. */
 
-import { NativeCode, SanderlingError } from "./errors.js";
+import { NativeCode, SanderlingError, WebErrorCode } from "./errors.js";
 import type {
   MediaPeers,
   PeerHandler,
   PlayOutput,
   PublisherOptions,
   PublisherPeer,
+  Relay,
   StatsEntry,
   VideoCodec,
   ViewerPeer,
@@ -30,20 +31,27 @@ interface DelayReceiver {
   playoutDelayHint?: number | null;
 }
 
-/** The browser's transports; `iceServers` are for networks that need a relay. */
-export function browserPeers(iceServers: () => readonly RTCIceServer[]): MediaPeers {
+/** The browser's transports; `own` are relays that the page names, beside those that the server does. */
+export function browserPeers(own: () => readonly Relay[]): MediaPeers {
   return {
-    createPublisher: (stream, options, handler) => new BrowserPublisher(connect(iceServers(), handler), stream, options),
-    createViewer: (handler) => new BrowserViewer(connect(iceServers(), handler)),
+    createPublisher: (stream, options, relays, handler) =>
+      new BrowserPublisher(connect([...own(), ...relays], handler), stream, options),
+    createViewer: (relays, handler) => new BrowserViewer(connect([...own(), ...relays], handler), own),
     createOutput: () => new BrowserOutput(),
   };
 }
 
-function connect(iceServers: readonly RTCIceServer[], handler: PeerHandler): RTCPeerConnection {
+function configuration(relays: readonly Relay[]): RTCConfiguration {
+  return { bundlePolicy: "max-bundle", iceServers: relays.map((relay) => ({ ...relay, urls: [...relay.urls] })) };
+}
+
+function connect(relays: readonly Relay[], handler: PeerHandler): RTCPeerConnection {
   if (!("RTCPeerConnection" in globalThis)) {
-    throw new SanderlingError(1103002, "this browser has no WebRTC", { hint: "use a current browser" });
+    throw new SanderlingError(WebErrorCode.BROWSER_UNSUPPORTED, "this browser has no WebRTC", {
+      hint: "use a current browser",
+    });
   }
-  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [...iceServers] });
+  const connection = new RTCPeerConnection(configuration(relays));
   connection.addEventListener("connectionstatechange", () => {
     if (connection.connectionState === "connected") handler.connected();
     else if (connection.connectionState === "disconnected") handler.interrupted();
@@ -152,9 +160,11 @@ class BrowserPublisher implements PublisherPeer {
 
 class BrowserViewer implements ViewerPeer {
   readonly #connection: RTCPeerConnection;
+  readonly #own: () => readonly Relay[];
 
-  constructor(connection: RTCPeerConnection) {
+  constructor(connection: RTCPeerConnection, own: () => readonly Relay[]) {
     this.#connection = connection;
+    this.#own = own;
   }
 
   addSlots(count: number): void {
@@ -171,6 +181,11 @@ class BrowserViewer implements ViewerPeer {
 
   async accept(answer: string): Promise<void> {
     await this.#connection.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  useRelays(relays: readonly Relay[]): void {
+    this.#connection.setConfiguration(configuration([...this.#own(), ...relays]));
+    this.#connection.restartIce();
   }
 
   track(mid: string): MediaStreamTrack | undefined {

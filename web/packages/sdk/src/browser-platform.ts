@@ -1,10 +1,11 @@
 /** Clock, sockets and network notices of a browser. */
 
 import { browserPeers } from "./browser-peer.js";
+import type { Relay } from "./peer.js";
 import type { Platform, Socket, SocketHandler } from "./platform.js";
 
-/** The browser this page runs in. */
-export function browserPlatform(iceServers: () => readonly RTCIceServer[]): Platform {
+/** The browser this page runs in; `relays` are those that the page names. */
+export function browserPlatform(relays: () => readonly Relay[]): Platform {
   return {
     clock: {
       now: () => performance.now(),
@@ -15,7 +16,7 @@ export function browserPlatform(iceServers: () => readonly RTCIceServer[]): Plat
         };
       },
     },
-    peers: browserPeers(iceServers),
+    peers: browserPeers(relays),
     openSocket,
     watchNetwork: (changed) => {
       window.addEventListener("online", changed);

@@ -7,6 +7,7 @@ import { Emitter } from "./emitter.js";
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { EngineEvents } from "./events.js";
 import { LocalStream } from "./local-stream.js";
+import type { Relay } from "./peer.js";
 import type { Platform } from "./platform.js";
 import type { PlayOptions } from "./playing.js";
 import type { PublishOptions } from "./publishing.js";
@@ -43,7 +44,7 @@ export class SanderlingEngine {
   readonly #platform: Platform;
   readonly #events = new Emitter<EngineEvents>();
   readonly #local = new Set<MediaStream>();
-  #iceServers: readonly RTCIceServer[] = [];
+  #relays: readonly Relay[] = [];
   #room: Room | undefined;
   #destroyed = false;
 
@@ -56,7 +57,7 @@ export class SanderlingEngine {
     }
     this.#appID = appID;
     this.#addresses = signallingAddresses(server, (globalThis as { location?: Location }).location?.protocol);
-    this.#platform = platform ?? browserPlatform(() => this.#iceServers);
+    this.#platform = platform ?? browserPlatform(() => this.#relays);
   }
 
   /** Hear an event; false when this listener hears it already. */
@@ -74,9 +75,9 @@ export class SanderlingEngine {
     return Promise.resolve(checkCapabilities());
   }
 
-  /** Relays to try where the server cannot be reached directly; before the login. */
+  /** Relays to use beside those that the server names; before the login. */
   setTurnServer(servers: readonly TurnServer[]): void {
-    this.#iceServers = servers.map(({ url, username, credential }) => ({ urls: url, username, credential }));
+    this.#relays = servers.map(({ url, username, credential }) => ({ urls: [url], username, credential }));
   }
 
   /** Log in. What is published and played right behind this call, without waiting, follows the login. */

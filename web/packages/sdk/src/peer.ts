@@ -6,6 +6,13 @@
 /** Codec names as in SDP. */
 export type VideoCodec = "VP8" | "VP9" | "AV1" | "H264";
 
+/** A TURN server, for networks that let nothing else through; fields as in RTCIceServer. */
+export interface Relay {
+  readonly urls: readonly string[];
+  readonly username: string;
+  readonly credential: string;
+}
+
 /** What happens to a transport by itself. */
 export interface PeerHandler {
   /** ICE and DTLS are up. */
@@ -44,6 +51,8 @@ export interface ViewerPeer {
   /** SDP offer with all places, without candidates. */
   offer(): Promise<string>;
   accept(answer: string): Promise<void>;
+  /** Look for a path anew, over these relays too; the next offer says so. */
+  useRelays(relays: readonly Relay[]): void;
   /** What a section brings; undefined when there is no such section. */
   track(mid: string): MediaStreamTrack | undefined;
   /** RTP timestamp of the newest frame of this section that left the jitter buffer; undefined = none, or not known. */
@@ -71,7 +80,12 @@ export type StatsEntry = Readonly<Record<string, unknown>>;
 /** Makes transports. */
 export interface MediaPeers {
   /** Throws a SanderlingError when the browser cannot encode what is asked for. */
-  createPublisher(stream: MediaStream, options: PublisherOptions, handler: PeerHandler): PublisherPeer;
-  createViewer(handler: PeerHandler): ViewerPeer;
+  createPublisher(
+    stream: MediaStream,
+    options: PublisherOptions,
+    relays: readonly Relay[],
+    handler: PeerHandler,
+  ): PublisherPeer;
+  createViewer(relays: readonly Relay[], handler: PeerHandler): ViewerPeer;
   createOutput(): PlayOutput;
 }

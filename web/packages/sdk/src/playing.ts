@@ -71,6 +71,7 @@ export class Playing {
   #resolve: (stream: MediaStream) => void = () => undefined;
   #reject: (error: SanderlingError) => void = () => undefined;
   #state: PlayerState = "NO_PLAY";
+  #code = 0;
   #over = false;
   #binding: { readonly session: Session; readonly viewer: Viewer; mids: string[] } | undefined;
   readonly #bound = new Map<string, number>();
@@ -129,7 +130,7 @@ export class Playing {
   /** The session is gone; the next one continues. */
   suspend(): void {
     this.#unbind();
-    if (!this.#over) this.#change("PLAY_REQUESTING", NativeCode.PLAY_INTERRUPTED);
+    if (!this.#over) this.#change("PLAY_REQUESTING", NativeCode.PLAY_INTERRUPTED, "interrupted; goes on when the connection is back");
   }
 
   /** The caller wants it no more. */
@@ -249,8 +250,10 @@ export class Playing {
   }
 
   #change(state: PlayerState, code = 0, extendedData = ""): void {
-    if (state === this.#state && code === 0) return;
+    // Every attempt to reconnect comes by here: an interruption is told once.
+    if (state === this.#state && (code === 0 || code === this.#code)) return;
     this.#state = state;
+    this.#code = code;
     this.#host.changed({ streamID: this.streamID, state, errorCode: code, extendedData });
   }
 }

@@ -4,7 +4,7 @@ import type { PublisherStateNotice } from "@sanderling/protocol";
 
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { PublisherState, PublisherStateInfo } from "./events.js";
-import type { MediaPeers, PublisherPeer, VideoCodec } from "./peer.js";
+import type { MediaPeers, PublisherPeer, Relay, VideoCodec } from "./peer.js";
 import type { Clock } from "./platform.js";
 import { publishQuality, type PublishCounters, type PublishQuality } from "./quality.js";
 import type { Session } from "./session.js";
@@ -25,6 +25,8 @@ export interface PublishOptions {
 export interface PublishingHost {
   readonly clock: Clock;
   readonly peers: MediaPeers;
+  /** TURN servers that the server named. */
+  relays(): readonly Relay[];
   changed(info: PublisherStateInfo): void;
   quality(streamID: string, figures: PublishQuality): void;
   /** The transport went dead after it had worked. */
@@ -41,8 +43,10 @@ export class Publishing {
   readonly #options: PublishOptions;
   readonly #host: PublishingHost;
   #state: PublisherState = "NO_PUBLISH";
+  #code = 0;
   #over = false;
   #link: { readonly session: Session; readonly peer: PublisherPeer } | undefined;
+  #connected = false;
   #counters: PublishCounters | undefined;
 
   constructor(
@@ -66,7 +70,7 @@ export class Publishing {
   async start(session: Session): Promise<void> {
     if (this.#over) return;
     this.#change("PUBLISH_REQUESTING");
-    let connected = false;
+    this.#connected = false;
     let current: PublisherPeer | undefined;
     try {
       const peer = this.#host.peers.createPublisher(
@@ -77,14 +81,17 @@ export class Publishing {
           maxAudioBitrate: (this.#options.audioBitrate ?? 0) * 1000,
           simulcast: this.#options.simulcast ?? false,
         },
+        this.#host.relays(),
         {
-          connected: () => (connected = true),
+          connected: () => {
+            if (this.#link?.peer === current) this.#connected = true;
+          },
           interrupted: () => {
             session.probe();
           },
           failed: () => {
             if (this.#link?.peer !== current) return;
-            if (connected) this.#host.lost(session);
+            if (this.#connected) this.#host.lost(session);
             else this.#failAndTell(session);
           },
         },
@@ -108,10 +115,19 @@ export class Publishing {
     }
   }
 
+  /** Nothing came of the direct paths: publish again over the relays that are known now. */
+  async relay(): Promise<void> {
+    const session = this.#link?.session;
+    if (session === undefined || this.#connected) return;
+    this.#unlink();
+    session.stopPublish(this.streamID).catch(() => undefined);
+    await this.start(session);
+  }
+
   /** The session is gone; the next one continues. */
   suspend(): void {
     this.#unlink();
-    if (!this.#over) this.#change("PUBLISH_REQUESTING", NativeCode.PUBLISH_INTERRUPTED);
+    if (!this.#over) this.#change("PUBLISH_REQUESTING", NativeCode.PUBLISH_INTERRUPTED, "interrupted; goes on when the connection is back");
   }
 
   /** The caller wants it no more. */
@@ -173,8 +189,10 @@ export class Publishing {
   }
 
   #change(state: PublisherState, code = 0, extendedData = ""): void {
-    if (state === this.#state && code === 0) return;
+    // Every attempt to reconnect comes by here: an interruption is told once.
+    if (state === this.#state && (code === 0 || code === this.#code)) return;
     this.#state = state;
+    this.#code = code;
     this.#host.changed({ streamID: this.streamID, state, errorCode: code, extendedData });
   }
 }

@@ -3,16 +3,18 @@
  * only place in the SDK that retries. No DOM: the platform brings sockets, transports and time.
  */
 
-import type { LoginOk, Stream, User } from "@sanderling/protocol";
+import type { LoginOk } from "@sanderling/protocol";
 import { PROTOCOL_VERSION } from "@sanderling/protocol";
 
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { Emitter } from "./emitter.js";
-import type { EngineEvents, RoomStateReason, StreamInfo, UpdateType, UserInfo } from "./events.js";
+import type { EngineEvents, RoomStateReason, UserInfo } from "./events.js";
+import type { Relay } from "./peer.js";
 import type { Platform } from "./platform.js";
 import { Playing, type PlayOptions, type PublishPhase } from "./playing.js";
 import { Publishing, type PublishOptions } from "./publishing.js";
 import { RETRY_LIMIT_MS, mayRetry, retryDelay } from "./retry.js";
+import { Roster } from "./roster.js";
 import { Session } from "./session.js";
 import type { ClockReading, Notice } from "./signaling-client.js";
 import { VERSION } from "./version.js";
@@ -22,6 +24,10 @@ import { Viewer } from "./viewer.js";
 const QUALITY_MS = 3_000;
 /** Streams one user may publish at once: MAIN, AUX, THIRD, FOURTH. */
 const CHANNELS = 4;
+
+/** Time for a direct path before the server's relays are tried. Lower relays more than needed, higher keeps the first
+ * picture waiting where only a relay works. */
+export const RELAY_AFTER_MS = 1_500;
 
 /** What a login says. */
 export interface RoomLogin {
@@ -36,6 +42,8 @@ interface Link {
   readonly session: Session;
   readonly viewer: Viewer;
   loginSent: boolean;
+  /** The viewer's transport has worked. */
+  reached: boolean;
 }
 
 /** Made, it logs in. */
@@ -49,8 +57,14 @@ export class Room {
   readonly #login: RoomLogin;
   readonly #playings = new Map<string, Playing>();
   readonly #publishings = new Map<string, Publishing>();
-  readonly #users = new Map<string, UserInfo>();
-  readonly #streams = new Map<string, StreamInfo>();
+  readonly #roster = new Roster({
+    users: (update, users) => {
+      if (this.#login.userUpdate) this.#events.emit("roomUserUpdate", this.roomID, update, users);
+    },
+    streams: (update, streams) => {
+      this.#events.emit("roomStreamUpdate", this.roomID, update, streams, "");
+    },
+  });
   readonly #unwatch: () => void;
   #resolve: (value: boolean) => void = () => undefined;
   #reject: (error: SanderlingError) => void = () => undefined;
@@ -64,6 +78,8 @@ export class Room {
   #attempt = 0;
   #cancelRetry: (() => void) | undefined;
   #cancelQuality: (() => void) | undefined;
+  #cancelRelay: (() => void) | undefined;
+  #relays: readonly Relay[] = [];
 
   constructor(
     platform: Platform,
@@ -115,6 +131,7 @@ export class Room {
     const publishing = new Publishing({ streamID, stream, channel }, options, {
       clock: this.#platform.clock,
       peers: this.#platform.peers,
+      relays: () => this.#relays,
       changed: (info) => {
         if (info.state === "PUBLISHING") this.#everPublished = true;
         this.#events.emit("publisherStateUpdate", info);
@@ -200,21 +217,20 @@ export class Room {
       },
     });
     const viewer: Viewer = new Viewer(
-      this.#platform.peers.createViewer({
+      this.#platform.peers.createViewer(this.#relays, {
         connected: () => {
-          reached = true;
+          link.reached = true;
         },
         interrupted: () => {
           session.probe();
         },
         failed: () => {
-          if (this.#link?.session === session) this.#viewerFailed(session, reached);
+          if (this.#link?.session === session) this.#viewerFailed(session, link.reached);
         },
       }),
       async (offer) => (await session.viewerOffer(offer)).answer,
     );
-    let reached = false;
-    const link: Link = { session, viewer, loginSent: false };
+    const link: Link = { session, viewer, loginSent: false, reached: false };
     this.#link = link;
     void this.#logIn(link);
   }
@@ -244,6 +260,7 @@ export class Room {
       const reply = await answered;
       if (this.#link !== link) return;
       this.#loggedIn(reply);
+      this.#relayLater(link, reply);
       await viewer.accept(reply.viewer_answer ?? "", reply.max_plays);
     } catch (thrown) {
       // A failed login ends the session, and `ended` sees to it; what is left is a transport that cannot be made.
@@ -265,25 +282,32 @@ export class Room {
     this.#attempt = 0;
     this.#tell(again ? "RECONNECTED" : "LOGINED");
     this.#resolve(true);
-    const users = new Map((reply.users ?? []).map((user) => [user.user_id ?? "", user]));
-    const streams = new Map((reply.streams ?? []).map((stream) => [stream.stream_id, stream]));
-    // What went while the connection was down goes now, in the order in which it came.
-    this.#removeUsers([...this.#users.keys()].filter((id) => !users.has(id)));
-    this.#removeStreams([...this.#streams.keys()].filter((id) => !streams.has(id)));
-    this.#addUsers([...users.values()]);
-    this.#addStreams([...streams.values()]);
+    this.#roster.replace(reply.users ?? [], reply.streams ?? []);
     this.#measureLater();
+  }
+
+  #relayLater(link: Link, reply: LoginOk): void {
+    this.#relays = (reply.ice_servers ?? []).map(({ urls, username, credential }) => ({
+      urls,
+      username: username ?? "",
+      credential: credential ?? "",
+    }));
+    if (this.#relays.length === 0) return;
+    this.#cancelRelay?.();
+    this.#cancelRelay = this.#platform.clock.after(RELAY_AFTER_MS, () => {
+      // What fails here fails the transport, which tells of it itself.
+      if (!link.reached) link.viewer.relay(this.#relays).catch(() => undefined);
+      for (const publishing of this.#publishings.values()) void publishing.relay();
+    });
   }
 
   #handle(notice: Notice): void {
     switch (notice.type) {
       case "user_notice":
-        if (notice.update === 0) this.#addUsers(notice.users);
-        else this.#removeUsers(notice.users.map((user) => user.user_id ?? ""));
+        this.#roster.changeUsers(notice.update, notice.users);
         return;
       case "stream_notice":
-        if (notice.update === 0) this.#addStreams(notice.streams);
-        else this.#removeStreams(notice.streams.map((stream) => stream.stream_id));
+        this.#roster.changeStreams(notice.update, notice.streams);
         return;
       case "publisher_state":
         this.#publishings.get(notice.stream_id)?.handleState(notice);
@@ -293,36 +317,6 @@ export class Room {
         return;
       case "slot_bound":
         this.#playings.get(notice.stream_id)?.handleBound(notice);
-    }
-  }
-
-  #addUsers(users: readonly User[]): void {
-    const fresh = users.map(userInfo).filter(({ userID }) => !this.#users.has(userID));
-    for (const user of fresh) this.#users.set(user.userID, user);
-    this.#tellUsers("ADD", fresh);
-  }
-
-  #removeUsers(ids: readonly string[]): void {
-    const gone = ids.flatMap((id) => this.#users.get(id) ?? []);
-    for (const { userID } of gone) this.#users.delete(userID);
-    this.#tellUsers("DELETE", gone);
-  }
-
-  #addStreams(streams: readonly Stream[]): void {
-    const fresh = streams.map(streamInfo).filter(({ streamID }) => !this.#streams.has(streamID));
-    for (const stream of streams.map(streamInfo)) this.#streams.set(stream.streamID, stream);
-    if (fresh.length > 0) this.#events.emit("roomStreamUpdate", this.roomID, "ADD", fresh, "");
-  }
-
-  #removeStreams(ids: readonly string[]): void {
-    const gone = ids.flatMap((id) => this.#streams.get(id) ?? []);
-    for (const { streamID } of gone) this.#streams.delete(streamID);
-    if (gone.length > 0) this.#events.emit("roomStreamUpdate", this.roomID, "DELETE", gone, "");
-  }
-
-  #tellUsers(update: UpdateType, users: readonly UserInfo[]): void {
-    if (users.length > 0 && this.#login.userUpdate) {
-      this.#events.emit("roomUserUpdate", this.roomID, update, users);
     }
   }
 
@@ -340,6 +334,7 @@ export class Room {
   #ended(link: Link, error: SanderlingError | null, kicked: boolean): void {
     this.#link = undefined;
     this.#cancelQuality?.();
+    this.#cancelRelay?.();
     link.viewer.abandon(error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out"));
     if (error === null || this.#leaving !== undefined) {
       this.#finish("LOGOUT", null);
@@ -406,8 +401,6 @@ export class Room {
     const why = error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out");
     for (const publishing of [...this.#publishings.values()]) publishing.fail(why);
     for (const playing of [...this.#playings.values()]) playing.fail(why);
-    this.#users.clear();
-    this.#streams.clear();
     this.#tell(reason, error);
     this.#reject(why);
     this.#leaving?.();
@@ -426,19 +419,4 @@ export class Room {
       this.#measureLater();
     });
   }
-}
-
-function userInfo(user: User): UserInfo {
-  return { userID: user.user_id ?? "", userName: user.user_name ?? "" };
-}
-
-function streamInfo(stream: Stream): StreamInfo {
-  const codec = (kind: string): string => stream.tracks?.find((track) => track.kind === kind)?.codec ?? "";
-  return {
-    streamID: stream.stream_id,
-    user: userInfo(stream.user),
-    extraInfo: stream.extra_info ?? "",
-    videoCodec: codec("video"),
-    audioCodec: codec("audio"),
-  };
 }

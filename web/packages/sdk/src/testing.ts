@@ -2,7 +2,7 @@
 
 import { decodeClient, encode, type ClientMessage, type ServerMessage } from "@sanderling/protocol";
 
-import type { PeerHandler, PlayOutput, PublisherOptions, PublisherPeer, StatsEntry, ViewerPeer } from "./peer.js";
+import type { PeerHandler, PlayOutput, PublisherOptions, PublisherPeer, Relay, StatsEntry, ViewerPeer } from "./peer.js";
 import type { Clock, Platform, Socket, SocketHandler } from "./platform.js";
 
 /** Time moves only by `advance`. */
@@ -91,7 +91,14 @@ export class FakeViewer implements ViewerPeer {
   readonly targets = new Map<string, number>();
   readonly timestamps = new Map<string, number>();
 
-  constructor(readonly handler: PeerHandler) {}
+  constructor(
+    public relays: readonly Relay[],
+    readonly handler: PeerHandler,
+  ) {}
+
+  useRelays(relays: readonly Relay[]): void {
+    this.relays = relays;
+  }
 
   addSlots(count: number): void {
     this.slots += count;
@@ -133,6 +140,7 @@ export class FakePublisher implements PublisherPeer {
 
   constructor(
     readonly options: PublisherOptions,
+    readonly relays: readonly Relay[],
     readonly handler: PeerHandler,
   ) {}
 
@@ -187,13 +195,18 @@ export class FakePlatform implements Platform {
   watching = false;
 
   readonly peers = {
-    createPublisher: (_: MediaStream, options: PublisherOptions, handler: PeerHandler): PublisherPeer => {
-      const made = new FakePublisher(options, handler);
+    createPublisher: (
+      _: MediaStream,
+      options: PublisherOptions,
+      relays: readonly Relay[],
+      handler: PeerHandler,
+    ): PublisherPeer => {
+      const made = new FakePublisher(options, relays, handler);
       this.publishers.push(made);
       return made;
     },
-    createViewer: (handler: PeerHandler): ViewerPeer => {
-      const made = new FakeViewer(handler);
+    createViewer: (relays: readonly Relay[], handler: PeerHandler): ViewerPeer => {
+      const made = new FakeViewer(relays, handler);
       this.viewers.push(made);
       return made;
     },

@@ -1,7 +1,7 @@
 /** The viewer transport: how many places it has, how many are spoken for, and when to offer more. No sockets, no DOM. */
 
 import { NativeCode, SanderlingError } from "./errors.js";
-import type { ViewerPeer } from "./peer.js";
+import type { Relay, ViewerPeer } from "./peer.js";
 
 /** Places at login. More makes the first offer larger and slower to set (16 cost 137 ms), fewer delays the third play. */
 export const FIRST_SLOTS = 2;
@@ -21,6 +21,7 @@ export class Viewer {
   #wanted = 0;
   #limit = Infinity;
   #growing: Promise<void> | undefined;
+  #negotiation: Promise<void> = Promise.resolve();
 
   constructor(peer: ViewerPeer, exchange: Exchange) {
     this.peer = peer;
@@ -58,6 +59,14 @@ export class Viewer {
     this.peer.close();
   }
 
+  /** Look for a path over these relays: nothing came of the direct ones. */
+  async relay(relays: readonly Relay[]): Promise<void> {
+    await this.#answered;
+    await this.#negotiate(() => {
+      this.peer.useRelays(relays);
+    });
+  }
+
   /** Resolves when one more stream has a place; every call needs its `release`, also when it failed. */
   async reserve(): Promise<void> {
     this.#wanted += 1;
@@ -88,8 +97,19 @@ export class Viewer {
     const target = Math.min(Math.max(this.#slots * 2, FIRST_SLOTS), this.#limit);
     const more = target - this.#slots;
     if (more <= 0) return;
-    this.peer.addSlots(more);
-    await this.peer.accept(await this.#exchange(await this.peer.offer()));
+    await this.#negotiate(() => {
+      this.peer.addSlots(more);
+    });
     this.#slots = target;
+  }
+
+  /** One at a time: an offer while another one is open would be refused (RFC 3264 section 4). */
+  #negotiate(prepare: () => void): Promise<void> {
+    const negotiated = this.#negotiation.then(async () => {
+      prepare();
+      await this.peer.accept(await this.#exchange(await this.peer.offer()));
+    });
+    this.#negotiation = negotiated.catch(() => undefined);
+    return negotiated;
   }
 }
