@@ -51,6 +51,7 @@ class Player:
         self._video_feed: VideoFeed | None = None
         self._audio_feed: AudioFeed | None = None
         self._first_rtp: int | None = None
+        self._sound_bound = False
         self._held: deque[VideoFrame] = deque(maxlen=HELD_FRAMES)
         self._video_queues: weakref.WeakSet[FrameQueue[VideoFrame]] = weakref.WeakSet()
         self._audio_queues: weakref.WeakKeyDictionary[FrameQueue[AudioFrame], AudioShaper] = (
@@ -139,7 +140,9 @@ class Player:
 
     def slot_bound(self, notice: messages.SlotBound) -> None:
         """The first media of this stream left the server; what is older in the slot belongs to another."""
-        if notice.kind == "video":
+        if notice.kind == "audio":
+            self._sound_bound = True
+        elif notice.kind == "video":
             self._first_rtp = notice.rtp_timestamp
             held = list(self._held)
             self._held.clear()
@@ -255,6 +258,8 @@ class Player:
             self._audio_feed.stop()
             self._audio_feed = None
             return
+        if not self._sound_bound:
+            return  # of the stream that had this slot before
         for queue, shaper in list(self._audio_queues.items()):
             for block in shaper.push(frame):
                 queue.put(block)

@@ -91,10 +91,6 @@ class GapMeter:
             self.frozen_ns += now_ns - self._last_ns
         self._last_ns = now_ns
 
-    def pause(self) -> None:
-        """Pictures are not expected for now (muted, stopped): the gap does not count."""
-        self._last_ns = None
-
 
 def _number(counters: Counters, name: str) -> float:
     value = counters.get(name, 0.0)

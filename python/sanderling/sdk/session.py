@@ -59,6 +59,7 @@ class Session:
         self._over = asyncio.Event()
         self._answered: asyncio.Future[None] = self._loop.create_future()
         self._answered.add_done_callback(_retrieve)
+        self._viewer_error: SanderlingError | None = None
         self.viewer: ViewerTransport | None = None
         self.ice_servers: tuple[messages.IceServer, ...] = ()
 
@@ -130,6 +131,8 @@ class Session:
 
     async def make_slot(self, needed: int) -> None:
         """See that the viewer transport has ``needed`` slots, as far as it may grow."""
+        if self._viewer_error is not None:
+            raise self._viewer_error
         if self.viewer is None or needed > self.viewer.slots:
             await asyncio.shield(self._answered)  # the first answer must be set before the next offer
         if self.viewer is not None:
@@ -244,7 +247,7 @@ class Session:
         except SanderlingError as error:
             if not self._answered.done():
                 self._answered.set_exception(error)
-            self._owner.viewer_failed(error)
+            self._viewer_failed(error)
         else:
             if not self._answered.done():
                 self._answered.set_result(None)
@@ -270,9 +273,13 @@ class Session:
 
     def _viewer_state(self, state: str, error: SanderlingError | None) -> None:
         if state == "failed":
-            self._owner.viewer_failed(
-                error or PlayError(ErrorCode.PLAY_INTERRUPTED, "the media connection to the server was lost")
-            )
+            lost = PlayError(ErrorCode.PLAY_INTERRUPTED, "the media connection to the server was lost")
+            self._viewer_failed(error or lost)
+
+    def _viewer_failed(self, error: SanderlingError) -> None:
+        if self._viewer_error is None:
+            self._viewer_error = error
+            self._owner.viewer_failed(error)
 
 
 def _read_version() -> str:

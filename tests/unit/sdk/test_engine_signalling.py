@@ -121,6 +121,41 @@ async def test_a_wrong_address_is_named(server: str, code: ErrorCode) -> None:
         await recorder.until_call("room", "lobby", RoomStateReason.LOGIN_FAILED, int(code))
 
 
+async def test_what_answers_but_is_no_such_server_is_named() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with Engine(EngineProfile(app_id=1, server=f"http://127.0.0.1:{port}/live")) as engine:
+            with pytest.raises(RoomError) as caught:
+                await engine.login_room("lobby", ALICE, CONFIG)
+    assert caught.value.code == ErrorCode.LOGIN_FAILED
+    assert f"ws://127.0.0.1:{port}/live/ws" in str(caught.value)
+    assert "404" in str(caught.value)
+
+
+async def test_a_server_that_never_answers_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sanderling.sdk.connection.CONNECT_TIMEOUT", 0.05)
+    silent = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        async with Engine(EngineProfile(app_id=1, server=f"http://127.0.0.1:{port}")) as engine:
+            with pytest.raises(RoomError) as caught:
+                await engine.login_room("lobby", ALICE, CONFIG)
+        silent.set()
+    assert caught.value.code == ErrorCode.LOGIN_TIMEOUT
+    assert f"127.0.0.1:{port}" in str(caught.value)
+
+
 async def test_publish_and_play_without_a_login() -> None:
     recorder = Recorder()
     async with scripted_server() as server, engine_of(server, recorder) as engine:
