@@ -41,15 +41,15 @@ impl Worker {
         session: SessionId,
         offer: &str,
     ) {
+        let config = match self.admit(session) {
+            Ok(config) => config,
+            Err((reason, detail)) => return self.failed(ticket, reason, detail),
+        };
         if self.streams.contains_key(&StreamId(session.0)) {
             // Viewers here wait for or play a stream of this number from another worker.
             let detail = format!("stream {} is another worker's", session.0);
             return self.failed(ticket, Reason::Duplicate, detail);
         }
-        let config = match self.admit(session) {
-            Ok(config) => config,
-            Err((reason, detail)) => return self.failed(ticket, reason, detail),
-        };
         let (engine, sdp) = match Str0mPublisher::open(now, offer, config) {
             Ok(opened) => opened,
             Err(rejected) => return self.rejected(ticket, &rejected),

@@ -74,6 +74,8 @@ struct Counters {
     datagrams_dropped: u64,
     packets_in: u64,
     packets_out: u64,
+    /// Steps of draining sessions: grows with what happens, not with how many there are.
+    drain_steps: u64,
 }
 
 impl Worker {
@@ -148,6 +150,7 @@ impl Worker {
         session: SessionId,
         buffer: &mut [u8],
     ) -> Option<Output> {
+        self.counters.drain_steps += 1;
         let output = if let Some(publisher) = self.publishers.get_mut(&session) {
             publisher.session.poll(now, buffer)
         } else if let Some(viewer) = self.viewers.get_mut(&session) {

@@ -36,6 +36,7 @@ impl Worker {
             });
             json.key("packets_in", |json| json.plain(self.counters.packets_in));
             json.key("packets_out", |json| json.plain(self.counters.packets_out));
+            json.key("drain_steps", |json| json.plain(self.counters.drain_steps));
             json.key("timers", |json| json.plain(self.schedule.len()));
             json.key("publishers", |json| {
                 json.array(sorted(self.publishers.keys().copied()), |json, id| {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -27,6 +27,7 @@ pub struct Client {
     out: VecDeque<(SocketAddr, Vec<u8>)>,
     sequence: std::collections::HashMap<Mid, u64>,
     picture: u16,
+    layer_sequence: std::collections::HashMap<String, u64>,
 }
 
 impl Client {
@@ -71,6 +72,7 @@ impl Client {
             out: VecDeque::new(),
             sequence: std::collections::HashMap::new(),
             picture: 0,
+            layer_sequence: std::collections::HashMap::new(),
         }
     }
 
@@ -84,6 +86,52 @@ impl Client {
         let (offer, pending) = api.apply().unwrap();
         self.pending = Some(pending);
         (offer.to_sdp_string(), mids)
+    }
+
+    /// An offer of one video section in layers.
+    pub fn offer_layers(&mut self, rids: &[&str]) -> (String, Mid) {
+        let mut simulcast = Simulcast::new();
+        for rid in rids {
+            simulcast.add_send_layer(SimulcastLayer::new(rid));
+        }
+        let mut api = self.rtc.sdp_api();
+        let mid = api.add_media(
+            MediaKind::Video,
+            Direction::SendOnly,
+            None,
+            None,
+            Some(simulcast),
+        );
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        (offer.to_sdp_string(), mid)
+    }
+
+    /// One VP8 frame of one packet on a layer; `size` in bytes tells the layers apart.
+    pub fn send_layer(
+        &mut self,
+        now: Instant,
+        layer: (Mid, &str),
+        timestamp: u32,
+        key: bool,
+        size: usize,
+    ) {
+        let (mid, rid) = layer;
+        let pt = self.rtc.media(mid).unwrap().remote_pts()[0];
+        self.picture = (self.picture + 1) & 0x7fff;
+        let [high, low] = (self.picture | 0x8000).to_be_bytes();
+        let mut payload = vec![0x90, 0x80, high, low, u8::from(!key)];
+        payload.resize(size, 0);
+        let number = self.layer_sequence.entry(rid.to_owned()).or_insert(1000);
+        *number += 1;
+        let sequence = *number;
+        let mut direct = self.rtc.direct_api();
+        let stream = direct
+            .stream_tx_by_mid(mid, Some(rid.into()))
+            .expect("a layer that was agreed on");
+        let write = RtpWrite::new(pt, sequence.into(), timestamp, now, payload);
+        stream.write_rtp(write.marker(true).nackable(true));
+        self.drive(now);
     }
 
     pub fn ice_restart(&mut self) -> String {

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use sanderling_sfu::{CloseReason, Command, Event, Reason, SessionId};
+use sanderling_sfu::{CloseReason, Command, Event, Input, Path, Protocol, Reason, SessionId};
 
-use crate::network::Network;
+use crate::network::{Network, address};
 
 fn closed(net: &Network, wanted: u64) -> Option<CloseReason> {
     net.events.iter().find_map(|event| match event {
@@ -170,4 +170,36 @@ fn a_snapshot_describes_what_there_is() {
         assert!(json.contains(part), "{part} in {json}");
     }
     assert!(!json.contains("password"));
+}
+
+#[test]
+fn work_grows_with_what_happens_and_not_with_who_is_there() {
+    let mut net = Network::new(1);
+    for session in 1..=4 {
+        net.viewer(0, session, 1);
+    }
+    net.run(Duration::from_millis(700));
+    let steps = |net: &mut Network| -> u64 {
+        let event = net.command(0, |ticket| Command::Snapshot { ticket });
+        let Event::Snapshot { json, .. } = event else {
+            panic!("{event:?}")
+        };
+        let (_, rest) = json.split_once("\"drain_steps\":").unwrap();
+        rest.split(',').next().unwrap().parse().unwrap()
+    };
+    let before = steps(&mut net);
+    let path = Path {
+        protocol: Protocol::Udp,
+        local: address(0),
+        remote: net.clients[0].address,
+    };
+    for _ in 0..50 {
+        // A report that does not decipher: it is looked at by the one session on its path.
+        net.handle(
+            0,
+            Input::Datagram(path, &[0x80, 201, 0, 7, 0, 0, 0, 1, 9, 9, 9, 9]),
+        );
+    }
+    let grown = steps(&mut net) - before;
+    assert!((50..=60).contains(&grown), "{grown} steps for 50 datagrams");
 }

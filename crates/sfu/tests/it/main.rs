@@ -14,4 +14,5 @@ mod bad_input;
 mod lifetime;
 mod publish_play;
 mod renegotiation;
+mod simulcast;
 mod workers;
