@@ -126,7 +126,7 @@ def test_every_bit_flip_ends_in_a_documented_code_or_changes_no_right(mode):
                 "04" + base64.b64encode(flipped).decode(), SECRET, app_id=APP_ID, user_id="demo", now=NOW
             )
         except TokenError as error:
-            assert error.code in DOCUMENTED, position
+            assert error.code in DOCUMENTED, position  # noqa: PT017 - a change may also change nothing
         else:
             assert mode is EnvelopeMode.CBC, "GCM finds every change"
             assert (got.privileges, got.expire) == (whole.privileges, whole.expire), position
@@ -149,14 +149,20 @@ def test_any_text_ends_in_a_documented_code_and_can_be_inspected(text):
     assert not token_inspection.inspect(text, now=NOW, secret=SECRET).valid
 
 
-@given(st.dictionaries(st.sampled_from(["app_id", "user_id", "nonce", "ctime", "expire", "payload"]), st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)), st.lists, max_leaves=3)))  # fmt: skip
+ANY_VALUE = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    st.lists,
+    max_leaves=3,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(fields())), ANY_VALUE))
 def test_any_contents_end_in_a_documented_code(changes):
     token = seal(fields(**changes))
     try:
         parsed = tokens.verify(token, SECRET, app_id=APP_ID, user_id="demo", now=NOW)
     except TokenError as error:
-        assert error.code in DOCUMENTED
+        assert error.code in DOCUMENTED  # noqa: PT017 - some of them are valid
     else:
         assert (parsed.app_id, parsed.user_id, parsed.expire) == (APP_ID, "demo", NOW + 3600)
     token_inspection.inspect(token, now=NOW, secret=SECRET, app_id=APP_ID, user_id="demo")

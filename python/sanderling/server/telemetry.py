@@ -17,7 +17,7 @@ LogFormat = Literal["console", "json"]
 MASK = "***"
 
 _SECRET_FIELDS = re.compile(
-    r"(token|app_?sign|server_?secret|admin_?secret|secret|password|authorization|ice_?pwd|app_?key)$",
+    r"(token|app_?sign|server_?secret|admin_?secret|secret|password|credential|authorization|ice_?pwd|app_?key)$",
     re.IGNORECASE,
 )
 
@@ -28,7 +28,7 @@ _SECRET_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b0[34]AAAAA[A-Za-z0-9+/=]{16,}"), MASK),
     (
         re.compile(
-            r"(?i)((?:server_?secret|admin_?secret|app_?sign|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}&]+"
+            r"(?i)((?:server_?secret|admin_?secret|app_?sign|token|password|credential)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}&]+"
         ),
         rf"\1{MASK}",
     ),

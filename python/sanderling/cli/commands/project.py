@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.table import Table
 
 from sanderling.cli.terminal import errors_as_sentences, fail, print_json, results
 from sanderling.server.config import load_config
@@ -51,9 +50,14 @@ def find_project(state: Path | None, app_id: int | None) -> Project:
         fail("there is no project yet", hint="make one with `sanderling project create`")
     chosen = found if app_id is None else [project for project in found if project.app_id == app_id]
     if not chosen:
-        fail(f"there is no project with AppID {app_id} (1001004)", hint="`sanderling project list` shows them")
+        fail(
+            f"there is no project with AppID {app_id} (1001004)", hint="`sanderling project list` shows them"
+        )
     if len(chosen) > 1:
-        fail(f"there are {len(found)} projects", hint="name one with --app-id; `sanderling project list` shows them")
+        fail(
+            f"there are {len(found)} projects",
+            hint="name one with --app-id; `sanderling project list` shows them",
+        )
     return chosen[0]
 
 
@@ -123,13 +127,15 @@ def list_projects(
     if not found:
         results.print("no project yet; make one with `sanderling project create`")
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ["AppID", "name", "L3", "max plays", *(["ServerSecret", "AppSign"] if secrets else [])]:
-        table.add_column(title, no_wrap=True, overflow="ignore")
+    # Written by hand: a table of Rich's cuts secrets off where the terminal is narrow.
+    rows = [["AppID", "name", "L3", "max plays", *(["ServerSecret", "AppSign"] if secrets else [])]]
     for project in found:
-        cells = [str(project.app_id), project.name, "on" if project.l3 else "off", str(project.max_plays)]
-        table.add_row(*cells, *([project.server_secret, project.app_sign] if secrets else []))
-    results.print(table)
+        switches = ["on" if project.l3 else "off", str(project.max_plays)]
+        shown = [project.server_secret, project.app_sign] if secrets else []
+        rows.append([str(project.app_id), project.name, *switches, *shown])
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        results.print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import asyncio
+
+from sanderling.enums import ResourceMode
+from sanderling.server.rooms.room import batches
+from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.ws.outbox import QueueOutbox
+from sanderling.signaling.messages import User
+
+
+def test_a_bucket_allows_its_burst_then_its_rate():
+    bucket = TokenBucket(rate=2, burst=3)
+    assert [bucket.take(100.0) for _ in range(3)] == [0, 0, 0]
+    assert bucket.take(100.0) == 0.5
+    assert bucket.take(100.25) == 0.25
+    assert bucket.take(100.5) == 0
+    assert bucket.take(100.5) == 0.5
+    # It never holds more than its burst.
+    assert [bucket.take(1e9) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+async def test_an_outbox_keeps_order_and_ends_after_what_is_queued():
+    outbox = QueueOutbox(limit_messages=10, limit_bytes=100)
+    outbox.send(b"1")
+    outbox.send(b"2")
+    outbox.close("logged out")
+    outbox.close("another")
+    outbox.send(b"too late")
+    assert [await outbox.next() for _ in range(3)] == [b"1", b"2", None]
+    assert (outbox.reason, outbox.sent) == ("logged out", 2)
+
+
+async def test_an_outbox_wakes_who_waits():
+    outbox = QueueOutbox(limit_messages=10, limit_bytes=100)
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    outbox.send(b"1")
+    assert await waiting == b"1"
+
+
+async def test_an_outbox_overflows_by_count_and_by_bytes():
+    for sizes in ([1] * 4, [60, 60]):
+        outbox = QueueOutbox(limit_messages=3, limit_bytes=100)
+        for size in sizes[:-1]:
+            outbox.send(b"x" * size)
+        assert not outbox.overflowed.is_set()
+        outbox.send(b"x" * sizes[-1])
+        assert outbox.overflowed.is_set()
+    # What has gone out makes room.
+    outbox = QueueOutbox(limit_messages=1, limit_bytes=100)
+    for _ in range(5):
+        outbox.send(b"x")
+        await outbox.next()
+    assert not outbox.overflowed.is_set()
+
+
+def test_batches_keep_every_item_and_their_size():
+    users = [User(f"user{number}", "n" * 200) for number in range(1000)]
+    parts = list(batches(users))
+    assert [user for part in parts for user in part] == users
+    assert 1 < len(parts) < 10
+    assert list(batches([])) == [()]
+
+
+def test_a_path_is_a_wire_value():
+    assert (int(ResourceMode.ONLY_L3), int(ResourceMode.ONLY_RTC)) == (2, 3)
