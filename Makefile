@@ -106,7 +106,7 @@ FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 FUZZ_SECONDS ?= 60
 
 fuzz: build
-	@$(STEP) 'property tests' $(RUN) -m pytest tests/property --hypothesis-profile=long $(ARGS)
+	@$(STEP) 'property tests' $(RUN) -m pytest tests/property --hypothesis-profile=long --timeout=3600 $(ARGS)
 	@if $(CARGO) +nightly fuzz --version >/dev/null 2>&1; then \
 		for target in $(FUZZ_TARGETS); do \
 			$(STEP) "fuzz $$target" $(CARGO) +nightly fuzz run $$target -- \

@@ -12,10 +12,20 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 10
+MEMBERS = (
+    "sanderling/_engine.abi3.so",
+    "sanderling/py.typed",
+    "sanderling/demo/material/bigbuckbunny.mp4",
+    "sanderling/server/static/index.html",
+    "sanderling/server/static/debug/index.html",
+    "sanderling/server/static/debug/main.js",
+)
+"""What git ignores, or what is easily forgotten, and must be inside."""
 LIMIT_S = 90
 """The demo's own seconds, the start of three processes, and room for a busy machine."""
 
@@ -49,6 +59,11 @@ def main() -> int:
     wheels = list((ROOT / "dist").glob("*.whl"))
     if len(wheels) != 1:
         print(f"dist/ holds {len(wheels)} wheels; run 'make wheel'", file=sys.stderr)
+        return 1
+    with zipfile.ZipFile(wheels[0]) as archive:
+        forgotten = sorted(set(MEMBERS) - set(archive.namelist()))
+    if forgotten:
+        print(f"{wheels[0].name} lacks {', '.join(forgotten)}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
