@@ -57,7 +57,6 @@ impl Deframer {
     }
 
     /// Bytes held of an unfinished frame.
-    #[cfg(test)]
     pub fn held(&self) -> usize {
         self.partial.len()
     }

@@ -8,6 +8,7 @@
 mod config;
 mod counters;
 mod frame;
+pub mod fuzz;
 mod interfaces;
 mod journal;
 #[cfg(target_os = "linux")]

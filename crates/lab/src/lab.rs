@@ -36,7 +36,7 @@ const STUCK: u32 = 1_000_000;
     clippy::disallowed_methods,
     reason = "an Instant can only be had from the clock; this one is never compared"
 )]
-fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(Instant::now)
 }
@@ -276,18 +276,15 @@ impl Lab {
         self.snapshots.pop().unwrap_or_default()
     }
 
-    /// Fail unless no worker holds a session or a binding.
+    /// Fail unless every table of every worker is empty.
     #[expect(clippy::panic, reason = "an assertion")]
     pub fn assert_empty(&mut self) {
         for index in 0..self.hosts.len() {
             let worker = self.hosts[index].worker();
-            let held = (worker.sessions(), worker.bindings());
-            if held != (0, 0) {
+            let (left, text) = (worker.table_entries(), format!("{worker:?}"));
+            if left != 0 {
                 let snapshot = self.snapshot(index);
-                panic!(
-                    "worker {index} still holds {} sessions and {} bindings: {snapshot}",
-                    held.0, held.1
-                );
+                panic!("worker {index} still holds {left} entries: {text} {snapshot}");
             }
         }
     }

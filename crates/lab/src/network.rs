@@ -96,22 +96,22 @@ impl Direction {
         let lost = self.random.chance(self.link.loss);
         let jitter = self.link.jitter.mul_f64(self.random.share());
         let mut sent = now;
-        if self.link.rate > 0 {
-            // RFC 7983: DTLS starts with 20 to 63.
-            let handshake = datagram
-                .first()
-                .is_some_and(|first| (20..=63).contains(first));
-            let bytes = OVERHEAD
-                + if handshake {
-                    HANDSHAKE
-                } else {
-                    datagram.len() as u64
-                };
+        // RFC 7983: DTLS starts with 20 to 63.
+        let handshake = datagram
+            .first()
+            .is_some_and(|first| (20..=63).contains(first));
+        let bytes = OVERHEAD
+            + if handshake {
+                HANDSHAKE
+            } else {
+                datagram.len() as u64
+            };
+        if let Some(nanoseconds) = (bytes * 8 * 1_000_000_000).checked_div(self.link.rate) {
             let begin = self.free_at.map_or(now, |at| at.max(now));
             if begin - now > self.link.queue {
                 return None;
             }
-            sent = begin + Duration::from_nanos(bytes * 8 * 1_000_000_000 / self.link.rate);
+            sent = begin + Duration::from_nanos(nanoseconds);
             self.free_at = Some(sent);
         }
         (!lost).then_some(sent + self.link.delay + jitter)

@@ -36,7 +36,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Name of the variable that replaces a test's seeds by one.
+    /// Name of the variable that replaces a test's seeds.
     pub const VARIABLE: &'static str = "SANDERLING_LAB_SEED";
 
     /// Guard one run.
@@ -44,16 +44,19 @@ impl Replay {
         Replay { test, seed }
     }
 
-    /// The seeds to run: those given, or the one to replay.
+    /// The seeds to run: those given, or those of the variable (`7`, or `0..5000` to search for long).
     #[allow(clippy::disallowed_methods, reason = "read by tests only")]
     pub fn seeds(given: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        match std::env::var(Self::VARIABLE)
-            .ok()
-            .and_then(|text| text.parse().ok())
-        {
-            Some(seed) => vec![seed],
-            None => given.into_iter().collect(),
-        }
+        let Ok(text) = std::env::var(Self::VARIABLE) else {
+            return given.into_iter().collect();
+        };
+        let number = |text: &str| text.parse().ok();
+        let range = text
+            .split_once("..")
+            .and_then(|(from, to)| Some((number(from)?..number(to)?).collect()));
+        range
+            .or_else(|| Some(vec![number(&text)?]))
+            .unwrap_or_else(|| given.into_iter().collect())
     }
 
     /// The line.

@@ -121,11 +121,7 @@ fn after_an_outage_the_picture_comes_back_with_a_key_frame() {
         lab.run(secs(4));
         let seen = lab.seen(guest);
         assert!(seen.key_frame_requests >= 1, "the viewer noticed nothing");
-        let fresh = seen
-            .video
-            .iter()
-            .position(|frame| frame.key)
-            .expect("a key frame after the outage");
+        let fresh = seen.video.iter().position(|frame| frame.key).unwrap();
         assert!(
             seen.video[fresh..]
                 .iter()

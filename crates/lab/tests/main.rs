@@ -4,3 +4,4 @@
 mod lifetime;
 mod loss;
 mod publish_play;
+mod random_life;
