@@ -19,9 +19,10 @@ from sanderling.demo import reports, save
 from sanderling.demo.children import Child, ChildFailed
 from sanderling.demo.clip import clip_path
 from sanderling.demo.collector import Collector, Incomplete, failure_text
+from sanderling.demo.link import debug_link
 from sanderling.demo.node import Node
 from sanderling.demo.output import REFRESHES_PER_SECOND, Output, open_output
-from sanderling.demo.participant import HOST, VIEWER, Invitation
+from sanderling.demo.participant import HOST, ROOM_ID, VIEWER, Invitation
 from sanderling.demo.result import Result, summary
 from sanderling.demo.waiting import first_of
 from sanderling.errors import SanderlingError
@@ -34,6 +35,9 @@ EXIT_INTERRUPTED = 130
 
 PICTURE_SECONDS = 20.0
 """How long the first picture may take, from the start of the host on, before the demo says what is missing."""
+
+BROWSER = "browser"
+"""User of the link to the debug page."""
 
 STATE_PREFIX = "sanderling-demo-"
 _QUOTED_LINES = 3
@@ -157,7 +161,16 @@ class _Demo:
             if self._options.seconds is None
             else f"ends after {self._options.seconds:g} s, or Ctrl-C"
         )
-        self._output.watch(self._collector, debug_page=f"{node.url}/debug", ends=ends)
+        link = debug_link(
+            node.url,
+            app_id=project.app_id,
+            room_id=ROOM_ID,
+            user_id=BROWSER,
+            token=node.token(project, BROWSER),
+        )
+        # On a line of its own: broken by the panel's border it could not be copied.
+        self._output.line(f"in a browser: {link}")
+        self._output.watch(self._collector, debug_page=f"{node.url}/debug/", ends=ends)
         self._ended["server"] = asyncio.create_task(node.wait(), name="server-ended")
         children: list[Child] = []
         try:

@@ -202,7 +202,8 @@ export class Controller {
     const inRoom = reason === "LOGINED" || reason === "RECONNECTED";
     showPhrase(this.#roomState, inRoom ? { ...phrase, text: `In room ${roomID}` } : phrase);
     this.#roomState.dataset["reason"] = reason;
-    this.#log.add(code === 0 ? phrase.text : `${phrase.text}. ${errorSentence(code, text)}`, phrase.mood);
+    const stop = phrase.text.endsWith("…") ? "" : ".";
+    this.#log.add(code === 0 ? phrase.text : `${phrase.text}${stop} ${errorSentence(code, text)}`, phrase.mood);
     this.#loggedIn = inRoom || reason === "RECONNECTING";
     if (code !== 0 && reason !== "RECONNECTING") this.#complain(errorSentence(code, text), code);
     if (reason === "LOGINED") {
