@@ -38,6 +38,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,
         )
         self._deadline = time.monotonic() + LIMIT_SECONDS
         self._rest = b""
@@ -209,7 +210,7 @@ def _assert_sound_is_the_films(path: Path) -> None:
 def test_ctrl_c_stops_in_order_and_leaves_nothing(start: type[Demo]) -> None:
     demo = start("--json", "--seconds", "60")
     demo.until("viewer: first picture after")
-    demo.process.send_signal(signal.SIGINT)
+    os.killpg(demo.process.pid, signal.SIGINT)  # as the terminal does, to its whole group
     code, output = demo.finish()
     assert code == 130, "\n".join(demo.lines)
     assert json.loads(output[-1])["player_states"][-1] == "PLAYING"
