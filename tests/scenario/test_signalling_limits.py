@@ -29,6 +29,8 @@ pytestmark = pytest.mark.processes
         ('{"seq":9}', 9),
         ("\x00" * 100, 0),
         ("[" * 50_000, 0),
+        ('{"seq":3,"type":"' + "\\u0001" * 40_000 + '"}', 3),
+        ('{"type":"login","seq":4,"app_id":1,"room_id":"\\ud800"}', 0),
         (b"\x00\xff\x17" * 100, 0),
         (b"", 0),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sanderling import tokens
+from sanderling.errors import SanderlingError
 from sanderling.server.rooms import policy
 from sanderling.signaling.messages import (
     Error,
@@ -272,3 +273,11 @@ async def test_logout_is_answered_and_closes(world):
     assert alice.outbox.closed == "logged out"
     await alice.drop()
     await world.assert_empty()
+
+
+async def test_an_error_that_quotes_the_client_stays_short(world):
+    alice = world.client("alice")
+    world.rooms.refuse(alice.connection, SanderlingError(1000017, "\x01" * 250_000))
+    (error,) = alice.take()
+    assert isinstance(error, Error)
+    assert len(error.message) < 1100

@@ -52,6 +52,8 @@ log = structlog.get_logger("rooms")
 
 LARGEST_NUMBER = 2**53 - 1
 """Largest whole number every JSON implementation keeps exact."""
+LONGEST_TEXT = 1000
+"""Characters of an error's sentence."""
 
 
 class RoomManager:
@@ -103,7 +105,11 @@ class RoomManager:
         """Reply with an error (``seq`` 0: not to a request)."""
         self.errors[int(error.code)] += 1
         wait = int(error.retry_after * 1000) if isinstance(error, RateLimited) else 0
-        connection.send(Error(int(error.code), error.message, seq=seq, hint=error.hint, retry_after_ms=wait))
+        text = error.message
+        if len(text) > LONGEST_TEXT:
+            # It quotes what the client sent, which may be as long as a message: the reply must not become too long.
+            text = text[:LONGEST_TEXT] + "…"
+        connection.send(Error(int(error.code), text, seq=seq, hint=error.hint, retry_after_ms=wait))
 
     async def _dispatch(self, connection: Connection, message: ClientMessage) -> None:
         if isinstance(message, Login):
