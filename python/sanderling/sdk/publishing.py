@@ -136,15 +136,20 @@ class Publisher:
             has_video, has_audio = await self._prepare()
             from sanderling.sdk.webrtc.publisher import PublisherTransport
 
+            known = self._room.session.ice_servers
             self._transport = PublisherTransport(
-                self._config, video=has_video, audio=has_audio, on_state=self._transport_state
+                self._config,
+                video=has_video,
+                audio=has_audio,
+                on_state=self._transport_state,
+                ice_servers=known or (),
             )
-            offer = await self._transport.offer()
+            offer = await self._transport.offer(hold=known is None)
             self._registered = True
             reply = await self._room.session.publish(
                 self.stream_id, offer, channel=int(self.channel), extra_info=self._config.extra_info
             )
-            await self._transport.accept(reply.answer, self._room.session.ice_servers)
+            await self._transport.accept(reply.answer, self._room.session.ice_servers or ())
             self._answered = True
             self._start_sources()
         except SanderlingError as error:

@@ -61,7 +61,8 @@ class Session:
         self._answered.add_done_callback(_retrieve)
         self._viewer_error: SanderlingError | None = None
         self.viewer: ViewerTransport | None = None
-        self.ice_servers: tuple[messages.IceServer, ...] = ()
+        self.ice_servers: tuple[messages.IceServer, ...] | None = None
+        """TURN servers; None until the login is answered."""
 
     @property
     def over(self) -> bool:
@@ -243,7 +244,7 @@ class Session:
     async def _accept(self, answer: str) -> None:
         try:
             if self.viewer is not None and answer:
-                await self.viewer.accept(answer, self.ice_servers)
+                await self.viewer.accept(answer, self.ice_servers or ())
         except SanderlingError as error:
             if not self._answered.done():
                 self._answered.set_exception(error)

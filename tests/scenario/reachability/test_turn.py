@@ -1,4 +1,4 @@
-"""A host and a viewer that reach nothing but the signalling and a TURN server (coturn, with time-limited credentials)."""
+"""A host and a viewer that reach nothing but the signalling and a TURN server: coturn with its shared secret."""
 
 from __future__ import annotations
 

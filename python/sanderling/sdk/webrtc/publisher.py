@@ -23,8 +23,16 @@ START_BITRATE_KBPS = 1500
 class PublisherTransport(Transport):
     """Up to one audio and one video track."""
 
-    def __init__(self, config: PublisherConfig, *, video: bool, audio: bool, on_state: StateHandler) -> None:
-        super().__init__(on_state)
+    def __init__(
+        self,
+        config: PublisherConfig,
+        *,
+        video: bool,
+        audio: bool,
+        on_state: StateHandler,
+        ice_servers: Sequence[IceServer] = (),
+    ) -> None:
+        super().__init__(on_state, ice_servers=ice_servers)
         self._config = config
         self.video: VideoInput | None = None
         self.audio: AudioInput | None = None
@@ -40,20 +48,19 @@ class PublisherTransport(Transport):
             self.close()
             raise
 
-    async def offer(self) -> str:
-        """The offer to send with the publish request."""
+    async def offer(self, *, hold: bool = False) -> str:
+        """The offer to send with the publish request. ``hold``: the login is not answered yet."""
         await self._prefer()
-        return await self.make_offer(lambda sdp: sdp)
+        return await self.make_offer(lambda sdp: sdp, hold=hold)
 
     async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
         """Set the server's answer; encoding starts when the transport is up, over ``ice_servers`` if need be."""
-        await self.use_ice_servers(ice_servers)
         start = min(START_BITRATE_KBPS, self._config.video_bitrate_kbps)
         sdp = with_fmtp(answer, self._config.video_codec.value, {"x-google-start-bitrate": str(start)})
         opus = {"maxaveragebitrate": str(self._config.audio_bitrate_kbps * 1000), "useinbandfec": "1"}
         if self._config.stereo:
             opus["stereo"] = "1"
-        await self.set_answer(with_fmtp(sdp, "opus", opus))
+        await self.set_answer(with_fmtp(sdp, "opus", opus), ice_servers)
 
     async def track_counters(self) -> tuple[Counters, Counters]:
         """Counters of the video and the audio track; empty where there is none."""

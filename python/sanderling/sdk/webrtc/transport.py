@@ -56,58 +56,48 @@ def codecs_of(
 class Transport:
     """Base of the publisher's and the viewer's transport."""
 
-    def __init__(self, on_state: StateHandler) -> None:
+    def __init__(self, on_state: StateHandler, *, ice_servers: Sequence[IceServer] = ()) -> None:
         runtime.load()
         self._on_state = on_state
         self._closed = False
         self._gathered = 0
-        self._offer = ""
-        self._ice_servers: tuple[IceServer, ...] = ()
-        self.connection = webrtc.RTCPeerConnection(_configuration())
+        self._held = ""
+        self.connection = webrtc.RTCPeerConnection(_configuration(ice_servers))
         self.connection.on("connectionstatechange", self._state_changed)
         self.connection.on("icecandidate", self._candidate)
         self.connection.on("icegatheringstatechange", self._gathering_changed)
 
-    async def make_offer(self, edit: Callable[[str], str]) -> str:
-        """A new offer, set here after ``edit``; returned before candidates are gathered (the server needs none)."""
+    async def make_offer(self, edit: Callable[[str], str], *, hold: bool = False) -> str:
+        """A new offer, set here after ``edit``; returned before candidates are gathered (the server needs none).
+
+        ``hold``: set it only with the answer. An offer that is made before the login is answered needs that, because
+        candidates are gathered when it is set, and only the login's answer names the TURN servers.
+        """
         offer = await self.connection.create_offer()
-        self._offer = sdp = edit(offer.sdp)
-        await self.connection.set_local_description(webrtc.RTCSessionDescriptionInit("offer", sdp))
+        self._held = edit(offer.sdp)
+        sdp = self._held
+        if not hold:
+            await self._release_offer()
         return sdp
 
-    async def set_answer(self, sdp: str) -> None:
-        """Set the server's answer; 1000099 when the engine refuses it."""
+    async def _release_offer(self) -> None:
+        sdp, self._held = self._held, ""
+        if sdp:
+            await self.connection.set_local_description(webrtc.RTCSessionDescriptionInit("offer", sdp))
+
+    async def set_answer(self, sdp: str, ice_servers: Sequence[IceServer] = ()) -> None:
+        """Set the server's answer; 1000099 when the engine refuses it. ``ice_servers`` matter to an offer on hold."""
         try:
+            if self._held:
+                if ice_servers:
+                    self.connection.set_configuration(_configuration(ice_servers))
+                await self._release_offer()
             await self.connection.set_remote_description(webrtc.RTCSessionDescriptionInit("answer", sdp))
         except (webrtc.RTCException, TypeError, ValueError) as error:
             if self._closed:
                 raise asyncio.CancelledError from None
             raise SanderlingError(
                 ErrorCode.INTERNAL_ERROR, f"the server's answer cannot be used: {error}"
-            ) from None
-
-    async def use_ice_servers(self, servers: Sequence[IceServer]) -> None:
-        """Gather candidates with these TURN servers too. Between offer and answer; the offer stays as it was sent.
-
-        The offer is made before the login is answered, and only the answer names the servers. Setting the same offer
-        once more starts the gathering anew with the same credentials, so that no ICE restart is needed.
-        """
-        if not servers or tuple(servers) == self._ice_servers:
-            return
-        self._ice_servers = tuple(servers)
-        offer = self.connection.local_description
-        try:
-            self.connection.set_configuration(_configuration(self._ice_servers))
-            if offer is not None:
-                await self.connection.set_local_description(webrtc.RTCSessionDescriptionInit("rollback", ""))
-                await self.connection.set_local_description(
-                    webrtc.RTCSessionDescriptionInit("offer", self._offer)
-                )
-        except (webrtc.RTCException, TypeError, ValueError) as error:
-            if self._closed:
-                raise asyncio.CancelledError from None
-            raise SanderlingError(
-                ErrorCode.INTERNAL_ERROR, f"the server's TURN servers cannot be used: {error}"
             ) from None
 
     def enable_extensions(self, transceiver: webrtc.RTCRtpTransceiver) -> None:

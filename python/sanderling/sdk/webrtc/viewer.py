@@ -47,13 +47,12 @@ class ViewerTransport(Transport):
 
     async def offer(self) -> str:
         """The first offer, for the login."""
-        return await self.make_offer(_edit)
+        return await self.make_offer(_edit, hold=True)
 
     async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
         """Set the answer of the login, with the TURN servers it names."""
         async with self._lock:
-            await self.use_ice_servers(ice_servers)
-            await self.set_answer(answer)
+            await self.set_answer(answer, ice_servers)
 
     async def grow(self, needed: int, negotiate: Callable[[str], Awaitable[str]]) -> None:
         """Double the pool until it has ``needed`` slots or :data:`MAX_SLOTS`; ``negotiate`` trades offer for answer."""
