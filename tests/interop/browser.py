@@ -31,18 +31,20 @@ FLAGS = (
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
     f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
 )
+SOUND_AT_ONCE = "--autoplay-policy=no-user-gesture-required"
+SOUND_WHEN_TOUCHED = "--autoplay-policy=document-user-activation-required"
 TIMEOUT_MS = 20_000
 """How long a page may take for anything: generous, since nothing is measured by it."""
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Run headless Chromium with fake devices."""
+async def chromium(*, sound_at_once: bool = True) -> AsyncIterator[Browser]:
+    """Run headless Chromium with fake devices; without ``sound_at_once`` pages are silent until touched, as usual."""
+    flags = [*FLAGS, SOUND_AT_ONCE if sound_at_once else SOUND_WHEN_TOUCHED]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=flags)
         try:
             yield browser
         finally:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from interop.browser import INSECURE_HOST
+from interop.browser import INSECURE_HOST, DebugPage, chromium
 from interop.conftest import NewPage
 from sanderling.server.storage import Project
 from sanderling.testing.server import TestServer
@@ -149,3 +149,44 @@ async def test_a_phone_has_everything_within_its_width(new_page: NewPage) -> Non
     )
     assert smallest >= 44
     await phone.screenshot("phone-viewer")
+
+
+async def test_a_page_that_nobody_touched_plays_without_sound_and_offers_it(
+    new_page: NewPage, host: TestServer, project: Project
+) -> None:
+    alice = await new_page()
+    await alice.open("alice", publish="test", stream="film")
+    await alice.wait_published()
+    async with chromium(sound_at_once=False) as untouched:
+        bob = DebugPage(await untouched.new_page(), host, project)
+        await bob.open("bob", autoplay=1)
+        await bob.wait_frames("film")
+        assert await bob.page.evaluate("document.querySelector('.tile video').muted")
+        await bob.screenshot("muted-first")
+        await bob.page.get_by_role("button", name="Tap for sound").click()
+        await bob.wait("() => !document.querySelector('.tile video').muted")
+        await bob.page.get_by_role("button", name="Tap for sound").wait_for(state="hidden")
+        await bob.wait_frames("film")
+        assert bob.errors == []
+
+
+async def test_the_same_user_elsewhere_ends_the_first_page_in_words(new_page: NewPage) -> None:
+    first, second = await new_page(), await new_page()
+    await first.open("alice", autoplay=1)
+    await first.wait_room("LOGINED")
+    await second.open("alice", autoplay=1)
+    await second.wait_room("LOGINED")
+    found, sentence = await first.alert()
+    assert (found, "1002050" in sentence) == (1002050, True)
+    await first.wait_room("KICKOUT")
+    assert await first.page.get_by_role("button", name="Log in").is_enabled()
+
+
+async def test_a_screen_can_be_published(new_page: NewPage) -> None:
+    alice, bob = await new_page(), await new_page()
+    await alice.open("alice", stream="screen", autoplay=1)
+    await alice.wait_room("LOGINED")
+    await alice.page.get_by_role("button", name="Screen").click()
+    await alice.wait_published()
+    await bob.open("bob", autoplay=1)
+    await bob.wait("() => Number(document.querySelector('.tile')?.dataset.frames ?? 0) >= 2")
