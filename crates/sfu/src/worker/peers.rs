@@ -8,7 +8,7 @@ use crate::{Output, PeerMessage, Reason, StreamId, WorkerId};
 impl Worker {
     pub(super) fn peer(&mut self, now: Instant, from: WorkerId, message: PeerMessage) {
         match message {
-            PeerMessage::Pull { stream } => self.pull(now, from, stream),
+            PeerMessage::Pull { stream } => self.pull(from, stream),
             PeerMessage::Unpull { stream } => {
                 if let Some(held) = self.streams.get_mut(&stream) {
                     held.pulled_by.retain(|worker| *worker != from);
@@ -62,7 +62,8 @@ impl Worker {
         }
     }
 
-    fn pull(&mut self, now: Instant, from: WorkerId, id: StreamId) {
+    /// Send a stream to another worker from now on. Its viewers ask for a key frame once they can take one.
+    fn pull(&mut self, from: WorkerId, id: StreamId) {
         let held = self
             .streams
             .get_mut(&id)
@@ -73,14 +74,10 @@ impl Worker {
             }
             stream.tracks.clone()
         });
-        let known = tracks.is_some();
         self.outputs.push_back(Output::Peer(
             from,
             PeerMessage::Tracks { stream: id, tracks },
         ));
-        if known {
-            self.request_key_frame(now, id);
-        }
     }
 
     /// Let go of a stream of another worker that nobody here needs any more.

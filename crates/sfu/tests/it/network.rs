@@ -32,6 +32,8 @@ pub struct Network {
     pub drop_every: usize,
     to_clients: usize,
     pub transmitted: usize,
+    /// SRTP datagrams among them.
+    pub media_transmitted: usize,
     buffer: Vec<u8>,
 }
 
@@ -74,6 +76,7 @@ impl Network {
             drop_every: 0,
             to_clients: 0,
             transmitted: 0,
+            media_transmitted: 0,
             buffer: vec![0; MIN_BUFFER],
         }
     }
@@ -111,6 +114,7 @@ impl Network {
                     self.to_clients += 1;
                     let rtp =
                         self.buffer[0] & 0xc0 == 0x80 && !(192..224).contains(&self.buffer[1]);
+                    self.media_transmitted += usize::from(rtp);
                     if rtp && self.drop_every > 0 && self.to_clients.is_multiple_of(self.drop_every)
                     {
                         continue;

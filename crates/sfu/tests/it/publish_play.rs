@@ -140,11 +140,16 @@ fn an_unbind_stops_the_sending_at_once() {
     let (mut net, (publisher, audio, video), (viewer, _)) = connected(1);
     net.bind(0, 2, 1, 0);
     net.stream(publisher, audio, video, 20);
+    // Packets get lost just before, so that the viewer asks for repairs afterwards.
+    net.drop_every = 3;
+    net.stream(publisher, audio, video, 2);
     assert!(matches!(net.unbind(0, 2, 1), Event::Done { .. }));
+    let sent = net.media_transmitted;
     // What was on its way arrives; nothing is sent any more.
     net.run(Duration::from_millis(15));
     net.clients[viewer].received.clear();
     net.stream(publisher, audio, video, 20);
+    assert_eq!(net.media_transmitted, sent, "neither packets nor repairs");
     assert_eq!(net.clients[viewer].received.len(), 0);
     assert!(
         matches!(net.unbind(0, 2, 1), Event::Done { .. }),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sanderling_sfu::{Event, Reason};
+use sanderling_sfu::{Command, Event, Reason};
 
 use crate::network::Network;
 
@@ -52,6 +52,10 @@ fn a_worker_lets_go_of_a_stream_with_its_last_viewer() {
     net.unbind(1, 3, 1);
     net.close(1, 3);
     assert_eq!(net.workers[1].table_entries(), 0);
+    let Event::Snapshot { json, .. } = net.command(0, |ticket| Command::Snapshot { ticket }) else {
+        panic!()
+    };
+    assert!(json.contains("\"pulled_by\":[]"), "{json}");
     net.clients[there].take_received(mids[1]);
     // Nobody pulls: only the publisher's own worker has work.
     let before = net.transmitted;
