@@ -63,8 +63,9 @@ export class DelayMeter {
     if ("requestVideoFrameCallback" in this.#video) {
       this.#video.requestVideoFrameCallback((_, metadata) => {
         if (this.#stopped) return;
-        // When the picture is on the screen, not merely on its way there: the later of the two the browser tells.
-        this.#take(Math.max(metadata.presentationTime, metadata.expectedDisplayTime));
+        // When the picture is on the screen, not merely on its way there. Not before now: what is drawn below may
+        // already be the next picture, whose clock must not be compared with the time of this one.
+        this.#take(Math.max(metadata.expectedDisplayTime, performance.now()));
         this.#ask();
       });
     } else {

@@ -60,7 +60,9 @@ export class Tile {
     this.#again.type = "button";
     this.#again.hidden = true;
     this.#again.addEventListener("click", again);
-    this.root.append(this.video, this.#unmute, this.#again, caption);
+    const picture = make("div", "picture");
+    picture.append(this.video, this.#unmute, this.#again);
+    this.root.append(picture, caption);
   }
 
   /** Show a stream; a remote one is measured from `startedAt`, when its play was asked for (monotonic). */
