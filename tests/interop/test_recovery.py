@@ -8,7 +8,7 @@ import pytest
 
 from interop.conftest import NewPage
 from interop.native import ClockSource, member
-from interop.relay import Relay
+from interop.tunnel import Tunnel
 from sanderling import Channel
 from sanderling.server.storage import Project
 from sanderling.testing.server import TestServer
@@ -58,19 +58,19 @@ async def test_a_reloaded_viewer_comes_back_and_leaves_nothing(new_page: NewPage
 
 
 async def test_host_and_viewer_go_on_after_the_network_was_away(new_page: NewPage, host: TestServer) -> None:
-    async with Relay(host.port) as relay:
-        through = f"http://127.0.0.1:{relay.port}"
+    async with Tunnel(host.port) as tunnel:
+        through = f"http://127.0.0.1:{tunnel.port}"
         alice, bob = await new_page(), await new_page()
         await alice.open("alice", publish="test", stream="film", server=through)
         await alice.wait_published()
         await bob.open("bob", autoplay=1, server=through)
         await bob.wait_frames("film")
 
-        await relay.cut()
+        await tunnel.cut()
         await alice.wait_room("RECONNECTING")
         await bob.wait_room("RECONNECTING")
         await bob.screenshot("reconnecting")
-        await relay.mend()
+        await tunnel.mend()
         await alice.wait_room("RECONNECTED")
         await bob.wait_room("RECONNECTED")
         await alice.wait_published()

@@ -7,7 +7,7 @@ import type {
   PlayOutput,
   PublisherOptions,
   PublisherPeer,
-  Relay,
+  IceServer,
   StatsEntry,
   VideoCodec,
   ViewerPeer,
@@ -31,27 +31,27 @@ interface DelayReceiver {
   playoutDelayHint?: number | null;
 }
 
-/** The browser's transports; `own` are relays that the page names, beside those that the server does. */
-export function browserPeers(own: () => readonly Relay[]): MediaPeers {
+/** The browser's transports; `own` are TURN servers that the page names, beside those that the server does. */
+export function browserPeers(own: () => readonly IceServer[]): MediaPeers {
   return {
-    createPublisher: (stream, options, relays, handler) =>
-      new BrowserPublisher(connect([...own(), ...relays], handler), stream, options),
-    createViewer: (relays, handler) => new BrowserViewer(connect([...own(), ...relays], handler), own),
+    createPublisher: (stream, options, iceServers, handler) =>
+      new BrowserPublisher(connect([...own(), ...iceServers], handler), stream, options),
+    createViewer: (iceServers, handler) => new BrowserViewer(connect([...own(), ...iceServers], handler), own),
     createOutput: () => new BrowserOutput(),
   };
 }
 
-function configuration(relays: readonly Relay[]): RTCConfiguration {
-  return { bundlePolicy: "max-bundle", iceServers: relays.map((relay) => ({ ...relay, urls: [...relay.urls] })) };
+function configuration(iceServers: readonly IceServer[]): RTCConfiguration {
+  return { bundlePolicy: "max-bundle", iceServers: iceServers.map((turn) => ({ ...turn, urls: [...turn.urls] })) };
 }
 
-function connect(relays: readonly Relay[], handler: PeerHandler): RTCPeerConnection {
+function connect(iceServers: readonly IceServer[], handler: PeerHandler): RTCPeerConnection {
   if (!("RTCPeerConnection" in globalThis)) {
     throw new SanderlingError(WebErrorCode.BROWSER_UNSUPPORTED, "this browser has no WebRTC", {
       hint: "use a current browser",
     });
   }
-  const connection = new RTCPeerConnection(configuration(relays));
+  const connection = new RTCPeerConnection(configuration(iceServers));
   connection.addEventListener("connectionstatechange", () => {
     if (connection.connectionState === "connected") handler.connected();
     else if (connection.connectionState === "disconnected") handler.interrupted();
@@ -160,9 +160,9 @@ class BrowserPublisher implements PublisherPeer {
 
 class BrowserViewer implements ViewerPeer {
   readonly #connection: RTCPeerConnection;
-  readonly #own: () => readonly Relay[];
+  readonly #own: () => readonly IceServer[];
 
-  constructor(connection: RTCPeerConnection, own: () => readonly Relay[]) {
+  constructor(connection: RTCPeerConnection, own: () => readonly IceServer[]) {
     this.#connection = connection;
     this.#own = own;
   }
@@ -183,8 +183,8 @@ class BrowserViewer implements ViewerPeer {
     await this.#connection.setRemoteDescription({ type: "answer", sdp: answer });
   }
 
-  useRelays(relays: readonly Relay[]): void {
-    this.#connection.setConfiguration(configuration([...this.#own(), ...relays]));
+  useIceServers(iceServers: readonly IceServer[]): void {
+    this.#connection.setConfiguration(configuration([...this.#own(), ...iceServers]));
     this.#connection.restartIce();
   }
 

@@ -1,11 +1,11 @@
 /** Clock, sockets and network notices of a browser. */
 
 import { browserPeers } from "./browser-peer.js";
-import type { Relay } from "./peer.js";
+import type { IceServer } from "./peer.js";
 import type { Platform, Socket, SocketHandler } from "./platform.js";
 
-/** The browser this page runs in; `relays` are those that the page names. */
-export function browserPlatform(relays: () => readonly Relay[]): Platform {
+/** The browser this page runs in; `iceServers` are those that the page names. */
+export function browserPlatform(iceServers: () => readonly IceServer[]): Platform {
   return {
     clock: {
       now: () => performance.now(),
@@ -16,7 +16,7 @@ export function browserPlatform(relays: () => readonly Relay[]): Platform {
         };
       },
     },
-    peers: browserPeers(relays),
+    peers: browserPeers(iceServers),
     openSocket,
     watchNetwork: (changed) => {
       window.addEventListener("online", changed);

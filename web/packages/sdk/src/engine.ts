@@ -7,7 +7,7 @@ import { Emitter } from "./emitter.js";
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { EngineEvents } from "./events.js";
 import { LocalStream } from "./local-stream.js";
-import type { Relay } from "./peer.js";
+import type { IceServer } from "./peer.js";
 import type { Platform } from "./platform.js";
 import type { PlayOptions } from "./playing.js";
 import type { PublishOptions } from "./publishing.js";
@@ -29,7 +29,7 @@ export interface RoomOptions {
   readonly maxMemberCount?: number;
 }
 
-/** A relay for networks that let nothing else through. */
+/** A TURN server, for networks that let nothing else through. */
 export interface TurnServer {
   readonly url: string;
   readonly username: string;
@@ -44,7 +44,7 @@ export class SanderlingEngine {
   readonly #platform: Platform;
   readonly #events = new Emitter<EngineEvents>();
   readonly #local = new Set<MediaStream>();
-  #relays: readonly Relay[] = [];
+  #iceServers: readonly IceServer[] = [];
   #room: Room | undefined;
   #destroyed = false;
 
@@ -57,7 +57,7 @@ export class SanderlingEngine {
     }
     this.#appID = appID;
     this.#addresses = signallingAddresses(server, (globalThis as { location?: Location }).location?.protocol);
-    this.#platform = platform ?? browserPlatform(() => this.#relays);
+    this.#platform = platform ?? browserPlatform(() => this.#iceServers);
   }
 
   /** Hear an event; false when this listener hears it already. */
@@ -75,9 +75,9 @@ export class SanderlingEngine {
     return Promise.resolve(checkCapabilities());
   }
 
-  /** Relays to use beside those that the server names; before the login. */
+  /** TURN servers to use beside those that the server names; before the login. */
   setTurnServer(servers: readonly TurnServer[]): void {
-    this.#relays = servers.map(({ url, username, credential }) => ({ urls: [url], username, credential }));
+    this.#iceServers = servers.map(({ url, username, credential }) => ({ urls: [url], username, credential }));
   }
 
   /** Log in. What is published and played right behind this call, without waiting, follows the login. */

@@ -7,7 +7,7 @@
 export type VideoCodec = "VP8" | "VP9" | "AV1" | "H264";
 
 /** A TURN server, for networks that let nothing else through; fields as in RTCIceServer. */
-export interface Relay {
+export interface IceServer {
   readonly urls: readonly string[];
   readonly username: string;
   readonly credential: string;
@@ -51,8 +51,8 @@ export interface ViewerPeer {
   /** SDP offer with all places, without candidates. */
   offer(): Promise<string>;
   accept(answer: string): Promise<void>;
-  /** Look for a path anew, over these relays too; the next offer says so. */
-  useRelays(relays: readonly Relay[]): void;
+  /** Look for a path anew, over these servers too; the next offer says so. */
+  useIceServers(iceServers: readonly IceServer[]): void;
   /** What a section brings; undefined when there is no such section. */
   track(mid: string): MediaStreamTrack | undefined;
   /** RTP timestamp of the newest frame of this section that left the jitter buffer; undefined = none, or not known. */
@@ -83,9 +83,9 @@ export interface MediaPeers {
   createPublisher(
     stream: MediaStream,
     options: PublisherOptions,
-    relays: readonly Relay[],
+    iceServers: readonly IceServer[],
     handler: PeerHandler,
   ): PublisherPeer;
-  createViewer(relays: readonly Relay[], handler: PeerHandler): ViewerPeer;
+  createViewer(iceServers: readonly IceServer[], handler: PeerHandler): ViewerPeer;
   createOutput(): PlayOutput;
 }

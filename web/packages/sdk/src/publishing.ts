@@ -4,7 +4,7 @@ import type { PublisherStateNotice } from "@sanderling/protocol";
 
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { PublisherState, PublisherStateInfo } from "./events.js";
-import type { MediaPeers, PublisherPeer, Relay, VideoCodec } from "./peer.js";
+import type { MediaPeers, PublisherPeer, IceServer, VideoCodec } from "./peer.js";
 import type { Clock } from "./platform.js";
 import { publishQuality, type PublishCounters, type PublishQuality } from "./quality.js";
 import type { Session } from "./session.js";
@@ -26,7 +26,7 @@ export interface PublishingHost {
   readonly clock: Clock;
   readonly peers: MediaPeers;
   /** TURN servers that the server named. */
-  relays(): readonly Relay[];
+  iceServers(): readonly IceServer[];
   changed(info: PublisherStateInfo): void;
   quality(streamID: string, figures: PublishQuality): void;
   /** The transport went dead after it had worked. */
@@ -81,7 +81,7 @@ export class Publishing {
           maxAudioBitrate: (this.#options.audioBitrate ?? 0) * 1000,
           simulcast: this.#options.simulcast ?? false,
         },
-        this.#host.relays(),
+        this.#host.iceServers(),
         {
           connected: () => {
             if (this.#link?.peer === current) this.#connected = true;
@@ -115,8 +115,8 @@ export class Publishing {
     }
   }
 
-  /** Nothing came of the direct paths: publish again over the relays that are known now. */
-  async relay(): Promise<void> {
+  /** Nothing came of the direct paths: publish again over the TURN servers that are known now. */
+  async tryTurn(): Promise<void> {
     const session = this.#link?.session;
     if (session === undefined || this.#connected) return;
     this.#unlink();

@@ -6,7 +6,7 @@ import type { LoginOk } from "@sanderling/protocol";
 import { SanderlingEngine } from "./engine.js";
 import { SanderlingError } from "./errors.js";
 import { RETRY_LIMIT_MS } from "./retry.js";
-import { RELAY_AFTER_MS } from "./room.js";
+import { TURN_AFTER_MS } from "./room.js";
 import { FakePlatform, settle, type FakeSocket } from "./testing.js";
 
 const media = {} as MediaStream;
@@ -292,25 +292,25 @@ test("a media connection that never came fails the plays, with what to check", a
   assert.equal(made.platform.sockets.length, 1);
 });
 
-test("relays that the server names are tried where nothing came of the direct paths, and only there", async () => {
+test("TURN servers that the server names are tried where nothing came of the direct paths, and only there", async () => {
   for (const direct of [true, false]) {
     const made = stage();
     void made.engine.loginRoom("lobby", "t", { userID: "bob" });
     made.engine.startPublishingStream("mine", media);
     const socket = await made.platform.connected();
-    const relay = { urls: ["turn:192.0.2.1:3478"], username: "u", credential: "c" };
-    await socket.reply(loginOk(socket, { ice_servers: [relay] }));
+    const turn = { urls: ["turn:192.0.2.1:3478"], username: "u", credential: "c" };
+    await socket.reply(loginOk(socket, { ice_servers: [turn] }));
     await socket.reply({ type: "publish_ok", seq: socket.last("publish").seq, stream_id: "mine", answer: "go" });
     if (direct) {
       made.platform.viewers[0]?.handler.connected();
       made.platform.publishers[0]?.handler.connected();
     }
-    await made.platform.clock.advance(RELAY_AFTER_MS);
-    const tried = direct ? [] : [relay];
-    assert.deepEqual(made.platform.viewers[0]?.relays, tried);
+    await made.platform.clock.advance(TURN_AFTER_MS);
+    const tried = direct ? [] : [turn];
+    assert.deepEqual(made.platform.viewers[0]?.iceServers, tried);
     assert.equal(socket.count("viewer_offer"), tried.length);
     assert.equal(made.platform.publishers.length, 1 + tried.length);
-    assert.deepEqual(made.platform.publishers.at(-1)?.relays, tried);
+    assert.deepEqual(made.platform.publishers.at(-1)?.iceServers, tried);
     assert.equal(socket.count("stop_publish"), tried.length);
   }
 });

@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from "@sanderling/protocol";
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { Emitter } from "./emitter.js";
 import type { EngineEvents, RoomStateReason, UserInfo } from "./events.js";
-import type { Relay } from "./peer.js";
+import type { IceServer } from "./peer.js";
 import type { Platform } from "./platform.js";
 import { Playing, type PlayOptions, type PublishPhase } from "./playing.js";
 import { Publishing, type PublishOptions } from "./publishing.js";
@@ -25,9 +25,9 @@ const QUALITY_MS = 3_000;
 /** Streams one user may publish at once: MAIN, AUX, THIRD, FOURTH. */
 const CHANNELS = 4;
 
-/** Time for a direct path before the server's relays are tried. Lower relays more than needed, higher keeps the first
- * picture waiting where only a relay works. */
-export const RELAY_AFTER_MS = 1_500;
+/** Time for a direct path before TURN servers are tried. Lower uses them more than needed, higher keeps the first
+ * picture waiting where only they work. */
+export const TURN_AFTER_MS = 1_500;
 
 /** What a login says. */
 export interface RoomLogin {
@@ -78,8 +78,8 @@ export class Room {
   #attempt = 0;
   #cancelRetry: (() => void) | undefined;
   #cancelQuality: (() => void) | undefined;
-  #cancelRelay: (() => void) | undefined;
-  #relays: readonly Relay[] = [];
+  #cancelTurn: (() => void) | undefined;
+  #iceServers: readonly IceServer[] = [];
 
   constructor(
     platform: Platform,
@@ -131,7 +131,7 @@ export class Room {
     const publishing = new Publishing({ streamID, stream, channel }, options, {
       clock: this.#platform.clock,
       peers: this.#platform.peers,
-      relays: () => this.#relays,
+      iceServers: () => this.#iceServers,
       changed: (info) => {
         if (info.state === "PUBLISHING") this.#everPublished = true;
         this.#events.emit("publisherStateUpdate", info);
@@ -217,7 +217,7 @@ export class Room {
       },
     });
     const viewer: Viewer = new Viewer(
-      this.#platform.peers.createViewer(this.#relays, {
+      this.#platform.peers.createViewer(this.#iceServers, {
         connected: () => {
           link.reached = true;
         },
@@ -260,7 +260,7 @@ export class Room {
       const reply = await answered;
       if (this.#link !== link) return;
       this.#loggedIn(reply);
-      this.#relayLater(link, reply);
+      this.#turnLater(link, reply);
       await viewer.accept(reply.viewer_answer ?? "", reply.max_plays);
     } catch (thrown) {
       // A failed login ends the session, and `ended` sees to it; what is left is a transport that cannot be made.
@@ -286,18 +286,18 @@ export class Room {
     this.#measureLater();
   }
 
-  #relayLater(link: Link, reply: LoginOk): void {
-    this.#relays = (reply.ice_servers ?? []).map(({ urls, username, credential }) => ({
+  #turnLater(link: Link, reply: LoginOk): void {
+    this.#iceServers = (reply.ice_servers ?? []).map(({ urls, username, credential }) => ({
       urls,
       username: username ?? "",
       credential: credential ?? "",
     }));
-    if (this.#relays.length === 0) return;
-    this.#cancelRelay?.();
-    this.#cancelRelay = this.#platform.clock.after(RELAY_AFTER_MS, () => {
+    if (this.#iceServers.length === 0) return;
+    this.#cancelTurn?.();
+    this.#cancelTurn = this.#platform.clock.after(TURN_AFTER_MS, () => {
       // What fails here fails the transport, which tells of it itself.
-      if (!link.reached) link.viewer.relay(this.#relays).catch(() => undefined);
-      for (const publishing of this.#publishings.values()) void publishing.relay();
+      if (!link.reached) link.viewer.tryTurn(this.#iceServers).catch(() => undefined);
+      for (const publishing of this.#publishings.values()) void publishing.tryTurn();
     });
   }
 
@@ -334,7 +334,7 @@ export class Room {
   #ended(link: Link, error: SanderlingError | null, kicked: boolean): void {
     this.#link = undefined;
     this.#cancelQuality?.();
-    this.#cancelRelay?.();
+    this.#cancelTurn?.();
     link.viewer.abandon(error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out"));
     if (error === null || this.#leaving !== undefined) {
       this.#finish("LOGOUT", null);

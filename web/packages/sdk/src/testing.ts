@@ -2,7 +2,7 @@
 
 import { decodeClient, encode, type ClientMessage, type ServerMessage } from "@sanderling/protocol";
 
-import type { PeerHandler, PlayOutput, PublisherOptions, PublisherPeer, Relay, StatsEntry, ViewerPeer } from "./peer.js";
+import type { PeerHandler, PlayOutput, PublisherOptions, PublisherPeer, IceServer, StatsEntry, ViewerPeer } from "./peer.js";
 import type { Clock, Platform, Socket, SocketHandler } from "./platform.js";
 
 /** Time moves only by `advance`. */
@@ -92,12 +92,12 @@ export class FakeViewer implements ViewerPeer {
   readonly timestamps = new Map<string, number>();
 
   constructor(
-    public relays: readonly Relay[],
+    public iceServers: readonly IceServer[],
     readonly handler: PeerHandler,
   ) {}
 
-  useRelays(relays: readonly Relay[]): void {
-    this.relays = relays;
+  useIceServers(iceServers: readonly IceServer[]): void {
+    this.iceServers = iceServers;
   }
 
   addSlots(count: number): void {
@@ -140,7 +140,7 @@ export class FakePublisher implements PublisherPeer {
 
   constructor(
     readonly options: PublisherOptions,
-    readonly relays: readonly Relay[],
+    readonly iceServers: readonly IceServer[],
     readonly handler: PeerHandler,
   ) {}
 
@@ -198,15 +198,15 @@ export class FakePlatform implements Platform {
     createPublisher: (
       _: MediaStream,
       options: PublisherOptions,
-      relays: readonly Relay[],
+      iceServers: readonly IceServer[],
       handler: PeerHandler,
     ): PublisherPeer => {
-      const made = new FakePublisher(options, relays, handler);
+      const made = new FakePublisher(options, iceServers, handler);
       this.publishers.push(made);
       return made;
     },
-    createViewer: (relays: readonly Relay[], handler: PeerHandler): ViewerPeer => {
-      const made = new FakeViewer(relays, handler);
+    createViewer: (iceServers: readonly IceServer[], handler: PeerHandler): ViewerPeer => {
+      const made = new FakeViewer(iceServers, handler);
       this.viewers.push(made);
       return made;
     },

@@ -1,7 +1,7 @@
 /** The viewer transport: how many places it has, how many are spoken for, and when to offer more. No sockets, no DOM. */
 
 import { NativeCode, SanderlingError } from "./errors.js";
-import type { Relay, ViewerPeer } from "./peer.js";
+import type { IceServer, ViewerPeer } from "./peer.js";
 
 /** Places at login. More makes the first offer larger and slower to set (16 cost 137 ms), fewer delays the third play. */
 export const FIRST_SLOTS = 2;
@@ -59,11 +59,11 @@ export class Viewer {
     this.peer.close();
   }
 
-  /** Look for a path over these relays: nothing came of the direct ones. */
-  async relay(relays: readonly Relay[]): Promise<void> {
+  /** Look for a path over these TURN servers: nothing came of the direct ones. */
+  async tryTurn(iceServers: readonly IceServer[]): Promise<void> {
     await this.#answered;
     await this.#negotiate(() => {
-      this.peer.useRelays(relays);
+      this.peer.useIceServers(iceServers);
     });
   }
 

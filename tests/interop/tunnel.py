@@ -1,4 +1,4 @@
-"""A TCP relay that can be cut: the network between a page's signalling and its server."""
+"""A TCP tunnel that can be cut: the network between a page's signalling and its server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 LOOPBACK = "127.0.0.1"
 
 
-class Relay:
+class Tunnel:
     """Passes connections on to a port of this machine until it is cut; mended, it takes new ones at the same port."""
 
     def __init__(self, target: int) -> None:
