@@ -66,10 +66,11 @@ class Announcement:
     def _elsewhere(self) -> list[str]:
         urls = self.public_urls
         if not urls:
-            return [
-                f"  debug page:  {self.url}{DEBUG_PAGE}",
-                "  only this machine reaches it; for phones and other machines: --host 0.0.0.0, or --host :: with IPv6",
-            ]
+            bound = parse_address(self._settings.host.strip("[]"))
+            why = "only this machine reaches it; for phones and others: --host 0.0.0.0, or --host :: for IPv6 too"
+            if bound is not None and bound.is_unspecified:
+                why = "no network interface has an address by which another machine could reach it"
+            return [f"  debug page:  {self.url}{DEBUG_PAGE}", f"  {why}"]
         first, *more = (f"{url}{DEBUG_PAGE}" for url in urls)
         return [f"  on a phone or another machine:  {first}", *(f"{'':34}{link}" for link in more)]
 

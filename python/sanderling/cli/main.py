@@ -14,6 +14,7 @@ __all__ = ["app"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("sanderling.cli.commands.serve", "serve"),
+    "health": ("sanderling.cli.commands.health", "health"),
     "project": ("sanderling.cli.commands.project", "app"),
     "token": ("sanderling.cli.commands.token", "app"),
     "demo": ("sanderling.cli.commands.demo", "demo"),
