@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from sanderling import tokens
+from sanderling.demo.link import L3, debug_link
 from sanderling.server.addresses import parse_address, reachable_hosts, url_host
 from sanderling.server.app import SIGNALLING_PATH
 from sanderling.server.config import ServerConfig
 from sanderling.server.lifecycle import Services
 
-__all__ = ["DEBUG_PAGE", "Announcement"]
+__all__ = ["DEBUG_PAGE", "Announcement", "Entry", "entry_of"]
 
 DEBUG_PAGE = "/debug/"
+ROOM = "0001"
+"""The debug page's own default."""
+RTC = 0
+"""The web's number of the resource mode (product-facts 1.13)."""
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a link carries: room, user and a token. ``mode``: the web's number of the resource mode."""
+
+    app_id: int
+    room_id: str
+    user_id: str
+    token: str = field(repr=False)
+    mode: int
+
+
+async def entry_of(services: Services) -> Entry | None:
+    """An entry to the project of this server; None when there is none, or more than one to choose from."""
+    projects = await services.storage.projects()
+    if len(projects) != 1:
+        return None
+    project = projects[0]
+    # A name nobody else has: a second login of one user ends the first.
+    user_id = f"web-{secrets.token_hex(3)}"
+    token = tokens.generate(project.app_id, user_id, project.server_secret, DAY_S, now=time.time())
+    return Entry(project.app_id, ROOM, user_id, token, L3 if project.l3 else RTC)
 
 
 class Announcement:
@@ -48,14 +82,14 @@ class Announcement:
             "candidates": self._services.engine.candidates,
         }
 
-    def lines(self) -> list[str]:
-        """For people."""
+    def lines(self, entry: Entry | None = None) -> list[str]:
+        """For people. With ``entry`` the links open the page filled in and already playing."""
         settings = self._settings
         where = f" --state {settings.state}" if settings.state else ""
         candidates = self._services.engine.candidates
         media = sorted({candidate.split()[-1] for worker in candidates for candidate in worker})
         ports = f"media: port {', '.join(media)}, UDP and TCP"
-        lines = [f"Sanderling serves at {self.url}  ({ports})", *self._elsewhere(), *self._security()]
+        lines = [f"Sanderling serves at {self.url}  ({ports})", *self._elsewhere(entry), *self._security()]
         return [
             *lines,
             f"  an AppID:  sanderling project create --name mine{where}",
@@ -63,15 +97,15 @@ class Announcement:
             "  Ctrl-C stops",
         ]
 
-    def _elsewhere(self) -> list[str]:
+    def _elsewhere(self, entry: Entry | None) -> list[str]:
         urls = self.public_urls
         if not urls:
             bound = parse_address(self._settings.host.strip("[]"))
             why = "only this machine reaches it; for phones and others: --host 0.0.0.0, or --host :: for IPv6 too"
             if bound is not None and bound.is_unspecified:
                 why = "no network interface has an address by which another machine could reach it"
-            return [f"  debug page:  {self.url}{DEBUG_PAGE}", f"  {why}"]
-        first, *more = (f"{url}{DEBUG_PAGE}" for url in urls)
+            return [f"  debug page:  {_page(self.url, entry)}", f"  {why}"]
+        first, *more = (_page(url, entry) for url in urls)
         return [f"  on a phone or another machine:  {first}", *(f"{'':34}{link}" for link in more)]
 
     def _security(self) -> list[str]:
@@ -95,6 +129,19 @@ class Announcement:
 
     def _link(self, host: str) -> str:
         return f"{self._scheme}://{url_host(host)}:{self._port}{self._settings.prefix}"
+
+
+def _page(url: str, entry: Entry | None) -> str:
+    if entry is None:
+        return f"{url}{DEBUG_PAGE}"
+    return debug_link(
+        url,
+        app_id=entry.app_id,
+        room_id=entry.room_id,
+        user_id=entry.user_id,
+        token=entry.token,
+        mode=entry.mode,
+    )
 
 
 def _is_local(host: str) -> bool:

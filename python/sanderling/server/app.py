@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import structlog
 import uvicorn
@@ -182,8 +182,10 @@ async def running(
         listener.close()
 
 
-async def serve(config: ServerConfig, *, on_ready: Callable[[Services, int], None]) -> None:
-    """Run until a signal comes; ``on_ready`` gets the services and the port in use."""
+async def serve(config: ServerConfig, *, on_ready: Callable[[Services, int], Awaitable[None] | None]) -> None:
+    """Run until a signal comes; ``on_ready`` gets the services and the port in use, and may be async."""
     async with running(config) as (services, server, port):
-        on_ready(services, port)
+        announced = on_ready(services, port)
+        if announced is not None:
+            await announced
         await server.stopping.wait()

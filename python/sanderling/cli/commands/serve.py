@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 
-from sanderling.cli.announcement import Announcement
+from sanderling.cli.announcement import Announcement, entry_of
 from sanderling.cli.terminal import errors_as_sentences, progress, results
 from sanderling.server.app import serve as run_server
 from sanderling.server.config import load_config
@@ -109,12 +110,14 @@ def serve(
         )
         configure_logging(settings.log_format, settings.log_level)
 
-        def on_ready(services: Services, bound_port: int) -> None:
+        async def on_ready(services: Services, bound_port: int) -> None:
             announcement = Announcement(settings, services, bound_port)
             if ready_json:
                 print(json.dumps(announcement.as_json()), flush=True)
                 return
-            for line in announcement.lines():
+            # A link with a token is for the eyes of whoever sits here, not for a journal.
+            entry = await entry_of(services) if sys.stdout.isatty() else None
+            for line in announcement.lines(entry):
                 results.print(line)
 
         # The server takes signals itself once it runs; one that comes earlier cancels the start.
