@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from interop.browser import EXECUTABLE, INSECURE_HOST, SCREENSHOTS, DebugPage, chromium
+from interop.browser import EXECUTABLE, SCREENSHOTS, DebugPage, chromium
 from sanderling.server.storage import Project
 from sanderling.testing.server import TestServer, server
 
 NewPage = Callable[..., Awaitable[DebugPage]]
 
-__all__ = ["INSECURE_HOST", "NewPage"]
+__all__ = ["NewPage"]
 
 
 @pytest.fixture(autouse=True)

@@ -75,3 +75,18 @@ async def test_over_self_signed_tls_the_camera_works_from_any_name(browser: Brow
         await page.wait_for_function("() => document.querySelector('.tile video').videoWidth > 0")
         await page.screenshot(path=SCREENSHOTS / "tls-camera.png", full_page=True)
         await context.close()
+
+
+async def test_a_server_without_tls_is_refused_in_words_by_a_page_that_came_over_tls(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with serving(tmp_path) as url:
+        context = await browser.new_context(ignore_https_errors=True)
+        page = await context.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        await page.goto(f"{url}/debug/?appid=1&server=http://{INSECURE_HOST}:9&autoplay=1")
+        alert = page.locator("#alert")
+        await alert.wait_for(state="visible")
+        assert await alert.get_attribute("data-code") == "1102013"
+        assert await page.locator("#room-state").get_attribute("data-reason") == "LOGIN_FAILED"
+        await context.close()

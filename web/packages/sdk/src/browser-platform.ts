@@ -32,7 +32,16 @@ export function browserPlatform(iceServers: () => readonly IceServer[]): Platfor
 }
 
 function openSocket(url: string, handler: SocketHandler): Socket {
-  const socket = new WebSocket(url);
+  let socket: WebSocket;
+  try {
+    socket = new WebSocket(url);
+  } catch (error) {
+    // A page that came over HTTPS may not talk to a server without TLS, for one.
+    queueMicrotask(() => {
+      handler.closed(error instanceof Error ? error.message : String(error));
+    });
+    return { send: () => undefined, close: () => undefined };
+  }
   let closed = false;
   const close = (detail: string): void => {
     if (closed) return;

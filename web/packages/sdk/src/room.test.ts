@@ -364,3 +364,14 @@ test("four streams can be published, a fifth is refused", async () => {
   assert.equal(engine.startPublishingStream("e", media), false);
   assert.equal(seen.at(-1), "publisher NO_PUBLISH 1003023");
 });
+
+test("a browser without WebRTC is told so, by the event as by the promise", async () => {
+  const { platform, engine, seen } = stage();
+  platform.peers.createViewer = () => {
+    throw new SanderlingError(1103002, "no WebRTC");
+  };
+  await assert.rejects(engine.loginRoom("lobby", "t", { userID: "bob" }), { errorCode: 1103002 });
+  assert.deepEqual(seen, ["room LOGINING 0", "room LOGIN_FAILED 1103002"]);
+  assert.equal(platform.watching, false);
+  assert.equal(platform.sockets.length, 0);
+});

@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from "@sanderling/protocol";
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { Emitter } from "./emitter.js";
 import type { EngineEvents, RoomStateReason, UserInfo } from "./events.js";
-import type { IceServer } from "./peer.js";
+import type { IceServer, ViewerPeer } from "./peer.js";
 import type { Platform } from "./platform.js";
 import { Playing, type PlayOptions, type PublishPhase } from "./playing.js";
 import { Publishing, type PublishOptions } from "./publishing.js";
@@ -207,17 +207,9 @@ export class Room {
   }
 
   #connect(): void {
-    const address = this.#addresses[this.#address % this.#addresses.length] ?? "";
-    const session: Session = new Session(this.#platform, address, {
-      noticed: (notice) => {
-        if (this.#link?.session === session) this.#handle(notice);
-      },
-      ended: (error, kicked) => {
-        if (this.#link?.session === session) this.#ended(this.#link, error, kicked);
-      },
-    });
-    const viewer: Viewer = new Viewer(
-      this.#platform.peers.createViewer(this.#iceServers, {
+    let peer: ViewerPeer;
+    try {
+      peer = this.#platform.peers.createViewer(this.#iceServers, {
         connected: () => {
           link.reached = true;
         },
@@ -225,11 +217,24 @@ export class Room {
           session.probe();
         },
         failed: () => {
-          if (this.#link?.session === session) this.#viewerFailed(session, link.reached);
+          if (this.#link === link) this.#viewerFailed(link);
         },
-      }),
-      async (offer) => (await session.viewerOffer(offer)).answer,
-    );
+      });
+    } catch (thrown) {
+      // A browser without WebRTC.
+      this.#finish(this.#failedReason, asError(thrown, WebErrorCode.BROWSER_UNSUPPORTED));
+      return;
+    }
+    const address = this.#addresses[this.#address % this.#addresses.length] ?? "";
+    const session: Session = new Session(this.#platform, address, {
+      noticed: (notice) => {
+        if (this.#link === link) this.#handle(notice);
+      },
+      ended: (error, kicked) => {
+        if (this.#link === link) this.#ended(link, error, kicked);
+      },
+    });
+    const viewer = new Viewer(peer, async (offer) => (await session.viewerOffer(offer)).answer);
     const link: Link = { session, viewer, loginSent: false, reached: false };
     this.#link = link;
     void this.#logIn(link);
@@ -268,10 +273,7 @@ export class Room {
       this.#link = undefined;
       viewer.abandon(asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED));
       session.abandon("");
-      this.#finish(
-        this.#everLoggedIn ? "RECONNECT_FAILED" : "LOGIN_FAILED",
-        asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED),
-      );
+      this.#finish(this.#failedReason, asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED));
     }
   }
 
@@ -320,7 +322,11 @@ export class Room {
     }
   }
 
-  #viewerFailed(session: Session, reached: boolean): void {
+  get #failedReason(): RoomStateReason {
+    return this.#everLoggedIn ? "RECONNECT_FAILED" : "LOGIN_FAILED";
+  }
+
+  #viewerFailed({ session, reached }: Link): void {
     if (reached) {
       session.abandon("the media connection was lost");
       return;
