@@ -173,15 +173,14 @@ class World:
         self.storage = MemoryStorage()
         self.bus = InProcessBus()
         self.registry = InProcessRegistry()
-        self.rooms = RoomManager(
-            RoomContext(
-                engine=self.engine,
-                storage=self.storage,
-                registry=self.registry,
-                bus=self.bus,
-                clock=lambda: self.now,
-            )
+        self.context = RoomContext(
+            engine=self.engine,
+            storage=self.storage,
+            registry=self.registry,
+            bus=self.bus,
+            clock=lambda: self.now,
         )
+        self.rooms = RoomManager(self.context)
 
     async def project(self, **values: Any) -> Project:
         return await self.storage.create_project("test", **values)
