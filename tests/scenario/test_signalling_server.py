@@ -176,6 +176,8 @@ async def test_health_metrics_and_snapshot() -> None:
         metrics = (await http.get("/metrics")).text
         assert "sanderling_users 1.0" in metrics
         assert 'sanderling_messages_received_total{type="login"} 1.0' in metrics
+        # The connection is still open: a dashboard must not wait for its end.
+        assert "sanderling_messages_sent_total 1.0" in metrics
         snapshot = (await http.get("/debug/snapshot")).json()
         assert snapshot["counts"]["users"] == 1
         assert snapshot["rooms"][0]["members"][0]["user_id"] == "alice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import weakref
@@ -32,6 +33,13 @@ log = logging.getLogger("sanderling.sdk")
 HELD_FRAMES = 8
 """Pictures held until the bind notice tells which of them belong to this stream."""
 
+RETRY_INTERVAL = 1.0
+"""Seconds between two requests for a stream that is not there. This room's notice comes sooner; for a stream in
+another room of the project it is the longest wait. Lower loads the server with plays nobody can have yet."""
+
+RETRY_TIME = 20 * 60.0
+"""Seconds for which a stream that is not there is asked for (product-facts 1.4 and 5.5, av_retry_time)."""
+
 AUDIO_KEEP_BLOCKS = 50
 """Blocks of sound a slow reader may lag behind before the oldest is dropped."""
 
@@ -45,8 +53,7 @@ class Player:
         self._config = config
         self._task: asyncio.Task[None] | None = None
         self._registered = False
-        self._waiting = False
-        self._came = False
+        self._came = asyncio.Event()
         self._bound: messages.PlayOk | None = None
         self._video_feed: VideoFeed | None = None
         self._audio_feed: AudioFeed | None = None
@@ -115,15 +122,11 @@ class Player:
     def begin(self) -> None:
         """Announce the request and start the work."""
         self._set_state(PlayerState.PLAY_REQUESTING)
-        self._request()
+        self._task = self._room.session.spawn(self._play(), f"sanderling-play-{self.stream_id}")
 
     def stream_added(self) -> None:
-        """The stream has come into the room: play it if that was waited for."""
-        if self._waiting:
-            self._waiting = False
-            self._request()
-        else:
-            self._came = True  # perhaps after the server had answered that it is not there
+        """The stream has come into the room: play it at once if that was waited for."""
+        self._came.set()
 
     def stream_deleted(self) -> None:
         """The stream is gone: the play ends, which is no failure."""
@@ -191,28 +194,34 @@ class Player:
 
     # ------------------------------------------------------------------------------------------ inside
 
-    def _request(self) -> None:
-        self._task = self._room.session.spawn(self._play(), f"sanderling-play-{self.stream_id}")
-
     async def _play(self) -> None:
         try:
-            self._came = False
-            await self._room.session.make_slot(len(self._room.players))
-            self._registered = True
-            self._bind(await self._room.session.play(self.stream_id, self._config))
+            give_up = time.monotonic() + RETRY_TIME
+            while not await self._try_to_bind(last=time.monotonic() >= give_up):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY_INTERVAL):
+                        await self._came.wait()
         except SanderlingError as error:
-            self._registered = False
-            if error.code is ErrorCode.STREAM_NOT_FOUND:
-                self._waiting = True  # played as soon as it is there (product-facts 1.4)
-                if self._came:
-                    self.stream_added()
-            else:
-                self.end(error)
+            self.end(error)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("playing %s failed", self.stream_id)
             self.end(PlayError(ErrorCode.PLAY_FAILED, f"playing failed: {error}"))
+
+    async def _try_to_bind(self, *, last: bool) -> bool:
+        """Ask once; False when the stream is not there. The ``last`` time that is an error as any other."""
+        self._came.clear()  # what comes from here on may come after the server has answered that it is not there
+        await self._room.session.make_slot(len(self._room.players))
+        self._registered = True
+        try:
+            self._bind(await self._room.session.play(self.stream_id, self._config))
+        except SanderlingError as error:
+            self._registered = False
+            if last or error.code is not ErrorCode.STREAM_NOT_FOUND:
+                raise
+            return False
+        return True
 
     def _bind(self, reply: messages.PlayOk) -> None:
         viewer = self._room.session.viewer

@@ -44,9 +44,7 @@ class _Reader(Collector):
             messages.add_metric([kind], count)
         yield messages
         yield CounterMetricFamily("sanderling_messages_junk", "Messages that were none", value=observer.junk)
-        yield CounterMetricFamily(
-            "sanderling_messages_sent", "Messages sent on ended connections", value=observer.sent
-        )
+        yield CounterMetricFamily("sanderling_messages_sent", "Messages sent", value=observer.sent)
         closed = CounterMetricFamily(
             "sanderling_connections_closed", "Ended connections by cause", labels=["cause"]
         )

@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-__all__ = ["LogFormat", "configure_logging", "redact", "redact_text"]
+__all__ = ["LogFormat", "configure_logging", "redact", "redact_processor", "redact_text"]
 
 LogFormat = Literal["console", "json"]
 
@@ -59,9 +59,8 @@ def redact(value: Any) -> Any:
     return value
 
 
-def _redact_processor(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def redact_processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: the event with secrets masked."""
     clean = redact(event)
     assert isinstance(clean, dict)
     return clean
@@ -81,7 +80,7 @@ def configure_logging(
         structlog.processors.StackInfoRenderer(),
         # Exceptions become text before the mask, so that what they quote is masked too.
         structlog.processors.format_exc_info,
-        _redact_processor,
+        redact_processor,
     ]
     renderer: structlog.typing.Processor
     if format == "json":
@@ -100,7 +99,7 @@ def configure_logging(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _redact_processor,
+                redact_processor,
                 renderer,
             ],
         )

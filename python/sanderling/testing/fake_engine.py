@@ -268,9 +268,8 @@ class Engine:
         self._emit("flowing", session, stream, mid, kind, rtp_timestamp)
 
     def fail_worker(self, worker: int) -> None:
-        """A worker lost everything it held."""
-        for number in [n for n, s in self.sessions.items() if s.worker == worker]:
-            self._drop(number)
+        """A worker lost everything it held; viewers on others keep its streams in their slots, as with a real one."""
+        self.sessions = {n: s for n, s in self.sessions.items() if s.worker != worker}
         self._emit("worker_failed", worker, "made to fail")
 
     def hold(self, *kinds: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 import threading
 import time
@@ -12,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 import uvloop
 
 from sanderling import tokens
@@ -21,6 +23,7 @@ from sanderling.server.config import ServerConfig
 from sanderling.server.lifecycle import Services
 from sanderling.server.storage import Project
 from sanderling.server.storage.base import DEFAULT_MAX_PLAYS
+from sanderling.server.telemetry import redact_processor
 
 __all__ = ["TestServer", "server"]
 
@@ -40,8 +43,12 @@ class TestServer:
         self.port = port
         self.state = state
         """State folder; give it to the command line with --state."""
-        self.url = f"http://{LOOPBACK}:{port}"
-        self.ws_url = f"ws://{LOOPBACK}:{port}{SIGNALLING_PATH}"
+        certificate = services.certificate
+        secure = "s" if certificate else ""
+        self.url = f"http{secure}://{LOOPBACK}:{port}"
+        self.ws_url = f"ws{secure}://{LOOPBACK}:{port}{SIGNALLING_PATH}"
+        self.fingerprint = certificate.fingerprint if certificate else ""
+        """Of the server's certificate; "" without TLS."""
 
     async def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the server's loop."""
@@ -104,6 +111,32 @@ class TestServer:
         return await self.call(look())
 
 
+def _quiet(_logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if method in {"debug", "info"}:
+        raise structlog.DropEvent
+    return event
+
+
+def _log_quietly() -> None:
+    """Unless the program has set logging up: warnings to stderr. The default is everything to stdout, which belongs
+    to the program around the server.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            _quiet,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            redact_processor,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        # Asked each time, because the test around it may have put another stream in its place.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def _serve(
     config: ServerConfig,
     native: NativeModule | None,
@@ -132,6 +165,7 @@ async def server(
     login_timeout_s: float = 10.0,
     messages_per_s: float = 1000.0,
     admin_secret: str = "",
+    tls: str = "",
     max_sessions: int = 20_000,
     turn: Sequence[str] = (),
     turn_secret_file: str = "",
@@ -142,6 +176,7 @@ async def server(
     ``native`` replaces the media extension (``sanderling.testing.fake_engine``); other parameters as in
     ``ServerConfig``.
     """
+    _log_quietly()
     temporary = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="sanderling-")
     folder = temporary.name
     try:
@@ -156,6 +191,7 @@ async def server(
             login_timeout_s=login_timeout_s,
             messages_per_s=messages_per_s,
             admin_secret=admin_secret,
+            tls=tls,
             max_sessions=max_sessions,
             turn=tuple(turn),
             turn_secret_file=turn_secret_file,

@@ -9,7 +9,7 @@ import threading
 
 from sanderling.errors import ErrorCode, ForkedProcessError, MediaUnavailable, SanderlingError
 
-__all__ = ["FIELD_TRIALS", "ForkGuard", "load", "no_candidates"]
+__all__ = ["FIELD_TRIALS", "ForkGuard", "load", "no_candidates", "preload"]
 
 FIELD_TRIALS = {
     # FlexFEC-03 both ways, once the server agrees to it (architecture section 6).
@@ -87,6 +87,16 @@ def load(field_trials: dict[str, str] | None = None) -> None:
             importlib.import_module(f"sanderling.sdk.webrtc.{name}")
         _loaded_in = os.getpid()
         _trials = wanted
+
+
+def preload() -> None:
+    """Load everything that a login needs, the engine's threads and codecs included. Blocks; call it off the loop."""
+    importlib.import_module("websockets.asyncio.client")
+    load()
+    import webrtc
+
+    # The first question about codecs makes the engine's factory with its threads.
+    webrtc.RTCRtpReceiver.get_capabilities("video")
 
 
 def no_candidates() -> MediaUnavailable:

@@ -35,9 +35,13 @@ class StreamsChanged(msgspec.Struct, frozen=True, tag="streams"):
 
 
 class StreamEnded(msgspec.Struct, frozen=True, tag="ended"):
-    """A stream is over; ``publisher`` is its session number, so that a later one of the same name is not meant."""
+    """A stream is over; ``publisher`` is its session number, so that a later one of the same name is not meant.
+
+    ``why`` is "" for an ordinary end. Else it names the fault of the engine: the players' slots have to be freed.
+    """
 
     publisher: int
+    why: str = ""
 
 
 class Kick(msgspec.Struct, frozen=True, tag="kick"):

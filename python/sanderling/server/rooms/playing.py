@@ -218,12 +218,19 @@ class Playing:
             member.send(PlayerStateNotice(play.stream_id, PlayerState.PLAYING))
 
     def _stream_ended(self, member: Member, play: PlayRecord, payload: bytes) -> None:
-        if decode_stream_ended(payload).publisher != play.publisher.session:
+        event = decode_stream_ended(payload)
+        if event.publisher != play.publisher.session:
             return
         told = play.ok is not None
         self._forget(member, play)
+        code, text = ErrorCode.SUCCESS, ""
+        if event.why:
+            code, text = ErrorCode.PLAY_INTERRUPTED, f"the stream ended by a fault of the server: {event.why}"
+            if member.viewer is not None:
+                # A publisher that is closed frees its slots on every worker; one that failed with its worker cannot.
+                self._context.engine.unbind_soon(member.viewer, play.publisher)
         if told:
-            member.send(PlayerStateNotice(play.stream_id, PlayerState.NO_PLAY))
+            member.send(PlayerStateNotice(play.stream_id, PlayerState.NO_PLAY, int(code), text))
 
     def _forget(self, member: Member, play: PlayRecord) -> None:
         play.ended = True

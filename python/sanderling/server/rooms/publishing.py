@@ -164,20 +164,27 @@ class Publishing:
             reason, code = StreamDeleteReason.CONNECTION_LOST, ErrorCode.PUBLISH_FAILED
             text = f"the publisher transport never came up: {why}"
         stream_id, answered = publication.stream.stream_id, publication.answered
-        await self.end(member, publication, reason)
+        await self.end(member, publication, reason, fault=why if why == "worker_failed" else "")
         # Before the reply there is nothing to take back: the publish itself fails.
         if answered and not member.left:
             member.send(PublisherStateNotice(stream_id, PublisherState.NO_PUBLISH, int(code), text))
 
-    async def end(self, member: Member, publication: Publication, reason: StreamDeleteReason) -> None:
+    async def end(
+        self, member: Member, publication: Publication, reason: StreamDeleteReason, *, fault: str = ""
+    ) -> None:
         """End one stream: sending stops, players and room are told, the streamID is free."""
-        self.end_now(member, (publication,), reason)
+        self.end_now(member, (publication,), reason, fault=fault)
         await self._context.registry.release_stream(
             member.app_id, publication.stream.stream_id, member.session_id
         )
 
     def end_now(
-        self, member: Member, publications: tuple[Publication, ...], reason: StreamDeleteReason
+        self,
+        member: Member,
+        publications: tuple[Publication, ...],
+        reason: StreamDeleteReason,
+        *,
+        fault: str = "",
     ) -> None:
         """The part of ``end`` that does not wait; the registry is left to the caller."""
         context = self._context
@@ -192,7 +199,7 @@ class Publishing:
             context.engine.close_session(publication.handle)
             context.bus.publish(
                 stream_subject(member.app_id, stream.stream_id),
-                encode_event(StreamEnded(publication.handle.session)),
+                encode_event(StreamEnded(publication.handle.session, fault)),
             )
             if publication.live:
                 gone.append(msgspec.structs.replace(stream, delete_reason=int(reason)))

@@ -20,7 +20,6 @@ class QueueOutbox:
         self._closing = False
         self.reason = ""
         self.overflowed = asyncio.Event()
-        self.sent = 0
 
     @property
     def closing(self) -> bool:
@@ -54,5 +53,4 @@ class QueueOutbox:
             await self._ready.wait()
         data = self._queue.popleft()
         self._bytes -= len(data)
-        self.sent += 1
         return data

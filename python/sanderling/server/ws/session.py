@@ -138,7 +138,6 @@ class SignallingSession:
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception):
                     log.error("session_task_failed", exc_info=result)
-            self._observer.sent += self._outbox.sent
             self._observer.ended(self._ended or self._outbox.reason or "connection lost")
 
     # ---------------------------------------------------------------------------------------- reading
@@ -258,6 +257,7 @@ class SignallingSession:
                 await self._socket.send({"type": "websocket.send", "text": data.decode()})
             except (WebSocketDisconnect, RuntimeError):
                 return
+            self._observer.sent += 1
         if self._socket.application_state is WebSocketState.CONNECTED:
             graceful = self._outbox.reason in {"logged out", "kicked"}
             code = NORMAL if graceful else POLICY_VIOLATION
