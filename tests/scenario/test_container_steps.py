@@ -14,6 +14,11 @@ SCRIPT = ROOT / "build/container_steps.sh"
 STRICT = os.environ.get("SANDERLING_STRICT", "") not in ("", "0")
 
 
+def newest_source() -> float:
+    """When a Python file of the package was changed last."""
+    return max(path.stat().st_mtime for path in (ROOT / "python").rglob("*.py"))
+
+
 @pytest.mark.processes
 @pytest.mark.timeout(180)
 def test_the_image_would_be_healthy_and_stop_in_order() -> None:
@@ -21,8 +26,8 @@ def test_the_image_would_be_healthy_and_stop_in_order() -> None:
     reason = ""
     if os.geteuid() != 0:
         reason = "an empty root needs root; run:  sudo make test-python"
-    elif len(wheels) != 1:
-        reason = "there is no wheel in dist/; run:  make wheel"
+    elif len(wheels) != 1 or wheels[0].stat().st_mtime < newest_source():
+        reason = "there is no wheel of these sources in dist/; run:  make wheel"
     if reason and STRICT:
         pytest.fail(reason, pytrace=False)
     elif reason:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from scenario.reachability.network import missing
+from scenario.reachability.network import missing, remove_stale
 
 TOOLS = {"nginx": "nginx-light", "turnserver": "coturn"}
 
@@ -18,6 +18,7 @@ def _networks_can_be_made() -> None:
         pytest.fail(reason, pytrace=False)
     elif reason:
         pytest.skip(reason)
+    remove_stale()
 
 
 @pytest.fixture(autouse=True)

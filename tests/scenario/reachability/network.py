@@ -11,12 +11,19 @@ import contextlib
 import ipaddress
 import itertools
 import os
+import re
+import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
-__all__ = ["Network", "missing"]
+__all__ = ["Network", "missing", "remove_stale"]
 
+ROOT = Path(__file__).resolve().parents[3]
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+"""Where tools are looked for: those of administrators are not on everybody's path."""
 TOOLS = {"ip": "iproute2", "nft": "nftables"}
 COMMAND_S = 20.0
 """How long one command may take; each takes milliseconds."""
@@ -38,8 +45,7 @@ def run(command: Sequence[str], *, text: str | None = None) -> str:
 def missing(tools: Mapping[str, str]) -> str:
     """Why networks cannot be made here, with the line to run; "" when they can. ``tools``: package by command."""
     wanted = {**TOOLS, **tools}
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    absent = sorted({package for tool, package in wanted.items() if not _found(tool, path)})
+    absent = sorted({package for tool, package in wanted.items() if not _found(tool)})
     if absent:
         return f"system packages are missing; run:  sudo apt-get install -y {' '.join(absent)}"
     if os.geteuid() != 0:
@@ -47,8 +53,22 @@ def missing(tools: Mapping[str, str]) -> str:
     return ""
 
 
-def _found(tool: str, path: str) -> bool:
-    return any(os.access(os.path.join(folder, tool), os.X_OK) for folder in path.split(os.pathsep) if folder)
+def _found(tool: str) -> bool:
+    return shutil.which(tool, path=PATH) is not None
+
+
+def remove_stale() -> None:
+    """Remove what a test run left behind that was killed: namespaces of this sort whose maker is gone."""
+    for line in run(["ip", "netns", "list"]).splitlines():
+        name = line.split()[0] if line.split() else ""
+        made_by = re.match(rf"{PREFIX}(\d+)-", name)
+        if made_by is None or os.path.exists(f"/proc/{made_by[1]}"):
+            continue
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            for number in run(["ip", "netns", "pids", name]).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(number), signal.SIGKILL)
+            run(["ip", "netns", "delete", name])
 
 
 class Network:

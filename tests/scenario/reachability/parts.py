@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import sys
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from scenario.reachability.network import Network
 __all__ = [
     "Process",
     "Server",
+    "documented",
     "fetch",
     "origin",
     "publisher_paths",
@@ -32,6 +34,7 @@ __all__ = [
     "watch",
 ]
 
+DEPLOY = Path(__file__).resolve().parents[3] / "docs/howto/deploy.md"
 LIMIT_S = 30.0
 """How long anything may take before the test fails; nothing is measured with it."""
 END_S = 10.0
@@ -172,6 +175,14 @@ class Server:
         """The debug snapshot, asked for on the server's own host."""
         url = f"{self.ready['url']}/debug/snapshot"
         return dict(json.loads(await fetch(self._network, self._host, url)))
+
+
+def documented(language: str, word: str = "") -> str:
+    """The first code block in ``language`` on the page about deployment that holds ``word``."""
+    blocks: list[str] = re.findall(
+        rf"^```{language}\n(.*?)^```", DEPLOY.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return next(block for block in blocks if word in block)
 
 
 async def fetch(network: Network, host: str, url: str) -> str:

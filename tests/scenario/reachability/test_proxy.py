@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 from sanderling.server.config import ServerConfig
 from sanderling.server.tls import Certificate, prepare_certificate
 from scenario.reachability.network import Network
-from scenario.reachability.parts import Server, fetch, origin, start, streaming
+from scenario.reachability.parts import Server, documented, fetch, origin, start, streaming
 
 pytestmark = pytest.mark.processes
 
+PASSED = "proxy_pass http://127.0.0.1:7700;"
 # The two ways proxies are set up: the first hands the prefix on, the second cuts it off.
-TARGETS = {"kept": "http://127.0.0.1:7700", "cut": "http://127.0.0.1:7700/"}
+TARGETS = {"kept": PASSED, "cut": "proxy_pass http://127.0.0.1:7700/;"}
 
-NGINX = """
+# Around what the page about deployment shows; everything that nginx writes goes into the test's folder.
+FRAME = """
 daemon off;
 user root;
 pid {folder}/nginx.pid;
@@ -32,24 +35,19 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
-    server {{
-        listen 443 ssl;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
-        location /live/ {{
-            proxy_pass {target};
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_read_timeout 120s;
-        }}
-    }}
+    {documented}
 }}
 """
+
+
+def configuration(folder: Path, certificate: Certificate, target: str) -> str:
+    """The documented configuration with this certificate and the wanted treatment of the prefix."""
+    text = documented("nginx")
+    assert PASSED in text
+    text = text.replace(PASSED, target)
+    text = re.sub(r"ssl_certificate .*;", f"ssl_certificate {certificate.certificate};", text)
+    text = re.sub(r"ssl_certificate_key .*;", f"ssl_certificate_key {certificate.key};", text)
+    return FRAME.format(folder=folder, documented=text)
 
 
 def certificate_for(folder: Path, address: str) -> Certificate:
@@ -64,11 +62,8 @@ async def test_a_viewer_through_nginx_with_tls_and_a_prefix(tmp_path: Path, pref
     with Network({"server": ["203.0.113.0/24"], "viewer": ["198.51.100.0/24"]}) as network:
         address = network.address("server")
         certificate = await asyncio.to_thread(certificate_for, tmp_path / "proxy", address)
-        configuration = tmp_path / "nginx.conf"
-        text = NGINX.format(
-            folder=tmp_path, certificate=certificate.certificate, key=certificate.key, target=TARGETS[prefix]
-        )
-        configuration.write_text(text)
+        file = tmp_path / "nginx.conf"
+        file.write_text(configuration(tmp_path, certificate, TARGETS[prefix]))
         public = f"https://{address}/live"
 
         def look(snapshot: dict[str, Any]) -> None:
@@ -81,7 +76,7 @@ async def test_a_viewer_through_nginx_with_tls_and_a_prefix(tmp_path: Path, pref
             "-p",
             str(tmp_path),
             "-c",
-            str(configuration),
+            str(file),
             "-e",
             "stderr",
         ]

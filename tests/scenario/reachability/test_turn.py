@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scenario.reachability.network import Network
-from scenario.reachability.parts import Server, publisher_paths, start, streaming, viewer_paths
+from scenario.reachability.parts import Server, documented, publisher_paths, start, streaming, viewer_paths
 
 pytestmark = pytest.mark.processes
 
@@ -25,21 +25,12 @@ table inet filter {
 }
 """
 
-COTURN = """
-listening-ip={address}
-relay-ip={address}
-listening-port=3478
-min-port=50000
-max-port=50100
-use-auth-secret
-static-auth-secret={secret}
-realm=sanderling.test
-no-cli
+# Besides what the page about deployment shows.
+PRIVATE = """
+listening-ip={relay}
+relay-ip={relay}
 no-tls
 no-dtls
-no-multicast-peers
-allowed-peer-ip={server}
-denied-peer-ip=0.0.0.0-255.255.255.255
 log-file=stdout
 simple-log
 pidfile={folder}/turnserver.pid
@@ -54,9 +45,11 @@ async def test_a_host_and_a_viewer_through_a_relay(tmp_path: Path) -> None:
     with Network(hosts, rules=ONLY_SIGNALLING) as network:
         relay = network.address("turn")
         configuration = tmp_path / "turnserver.conf"
-        configuration.write_text(
-            COTURN.format(address=relay, secret=SECRET, server=network.address("server"), folder=tmp_path)
-        )
+        text = documented("conf", "turnserver.conf")
+        for shown, real in {"203.0.113.10": network.address("server"), "CHANGE-ME": SECRET}.items():
+            assert shown in text
+            text = text.replace(shown, real)
+        configuration.write_text(text + PRIVATE.format(relay=relay, folder=tmp_path))
         secret = tmp_path / "secret"
         secret.write_text(SECRET + "\n")
 
