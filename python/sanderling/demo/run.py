@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import signal
 import sys
 import tempfile
@@ -274,11 +276,13 @@ def _prepare_folder(folder: Path | None) -> None:
     """Make the folder of ``--save``; Failure when it cannot be used or holds another run."""
     if folder is None:
         return
-    if (folder / save.FRAMES).exists() or (folder / save.PICTURES).exists():
-        raise Failure(f"{folder} holds a saved run already; name another folder with --save")
     try:
+        if (folder / save.FRAMES).exists() or (folder / save.PICTURES).exists():
+            raise Failure(f"{folder} holds a saved run already; name another folder with --save")
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise Failure(
-            f"{folder} cannot be made: {error.strerror or error}; name another folder with --save"
+            f"{folder} cannot be used: {error.strerror or error}; name another folder with --save"
         ) from error

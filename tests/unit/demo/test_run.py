@@ -20,10 +20,17 @@ def test_a_missing_clip(
     assert captured.out == ""
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["file/below", "x" * 300, "unwritable"])
+def test_a_folder_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert run.run(run.Options(json=True, save=tmp_path / "file" / "below")) == run.EXIT_FAILED
-    assert "--save" in capsys.readouterr().err
+    # Root may write anywhere, so that permissions alone do not make a folder unwritable.
+    monkeypatch.setattr(run.os, "access", lambda folder, _: not str(folder).endswith("unwritable"))
+    assert run.run(run.Options(json=True, save=tmp_path / name)) == run.EXIT_FAILED
+    captured = capsys.readouterr()
+    assert "--save" in captured.err
+    assert captured.out == ""
 
 
 @pytest.mark.processes

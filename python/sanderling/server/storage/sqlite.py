@@ -74,6 +74,12 @@ def _migrate(path: Path) -> None:
         engine.dispose()
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 def _project(row: Row[Any]) -> Project:
     return Project(
         app_id=AppId(row.app_id),
@@ -93,6 +99,7 @@ class SqliteStorage:
         self._folder = folder
         self._clock = clock
         self._engine: AsyncEngine | None = None
+        self._file: tuple[int, int] = (0, 0)
 
     @property
     def path(self) -> Path:
@@ -112,6 +119,7 @@ class SqliteStorage:
             cursor.close()
 
         self._engine = engine
+        self._file = await asyncio.to_thread(_identity, self.path)
 
     def _prepare(self) -> AsyncEngine:
         make_state_folder(self._folder)
@@ -140,7 +148,9 @@ class SqliteStorage:
         return self._engine
 
     async def check(self) -> None:
-        """See ``Storage.check``."""
+        """See ``Storage.check``. A file that was deleted or replaced can still be read here, but by nobody else."""
+        if await asyncio.to_thread(_identity, self.path) != self._file:
+            raise FileNotFoundError(f"{self.path} was replaced while it was in use")
         async with self._opened().connect() as connection:
             await connection.execute(select(projects.c.app_id).limit(1))
 
