@@ -12,17 +12,18 @@ from scenario.reachability.parts import Server, documented, publisher_paths, sta
 
 pytestmark = pytest.mark.processes
 
-# Between viewer and server only the signalling passes, so that neither UDP nor ICE-TCP is a way.
+# Between viewer and server only the signalling passes, so that neither UDP nor ICE-TCP is a way. To the relay there is
+# one: UDP, or TCP for those who are left nothing else.
 ONLY_SIGNALLING = """
-table inet filter {
-    chain forward {
+table inet filter {{
+    chain forward {{
         type filter hook forward priority filter; policy drop
         ct state established,related accept
         iifname "viewer" oifname "server" tcp dport 7700 accept
-        iifname "viewer" oifname "turn" meta l4proto { tcp, udp } th dport 3478 accept
+        iifname "viewer" oifname "turn" {protocol} dport 3478 accept
         iifname "turn" oifname "server" udp dport 42000-42015 accept
-    }
-}
+    }}
+}}
 """
 
 # Besides what the page about deployment shows.
@@ -40,9 +41,10 @@ userdb={folder}/turn.sqlite
 SECRET = "shared-by-node-and-relay"
 
 
-async def test_a_host_and_a_viewer_through_a_relay(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+async def test_a_host_and_a_viewer_through_a_relay(tmp_path: Path, protocol: str) -> None:
     hosts = {"server": ["203.0.113.0/24"], "viewer": ["198.51.100.0/24"], "turn": ["192.0.2.0/24"]}
-    with Network(hosts, rules=ONLY_SIGNALLING) as network:
+    with Network(hosts, rules=ONLY_SIGNALLING.format(protocol=protocol)) as network:
         relay = network.address("turn")
         configuration = tmp_path / "turnserver.conf"
         text = documented("conf", "turnserver.conf")
