@@ -8,13 +8,14 @@ import pytest
 
 from scenario.reachability.network import missing, remove_stale
 
+STRICT = os.environ.get("SANDERLING_STRICT", "") not in ("", "0")
 TOOLS = {"nginx": "nginx-light", "turnserver": "coturn"}
 
 
 @pytest.fixture(scope="session")
 def _networks_can_be_made() -> None:
     reason = missing(TOOLS)
-    if reason and os.environ.get("SANDERLING_STRICT", "") not in ("", "0"):
+    if reason and STRICT:
         pytest.fail(reason, pytrace=False)
     elif reason:
         pytest.skip(reason)

@@ -70,6 +70,11 @@ def test_what_a_killed_run_left_is_removed_with_its_processes() -> None:
     assert namespaces(f"{network.PREFIX}{killed}-") == []
 
 
+def test_without_root_the_line_to_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert missing({}).endswith("sudo make test-python")
+
+
 def test_missing_tools_are_named_with_the_line_to_run() -> None:
     assert missing({"no-such-tool": "no-such-package"}).endswith("sudo apt-get install -y no-such-package")
     assert missing({}) == ""

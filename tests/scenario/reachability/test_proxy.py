@@ -86,6 +86,8 @@ async def test_a_viewer_through_nginx_with_tls_and_a_prefix(tmp_path: Path, pref
             # /live/debug redirects to /live/debug/, with the proxy's scheme and host.
             assert "debug page" in await fetch(network, "viewer", f"{public}/debug")
             assert '"ok"' in await fetch(network, "viewer", f"{public}/healthz")
+            # Links on the pages are relative.
+            assert 'href="/' not in await fetch(network, "viewer", f"{public}/")
             # Without the prefix for those who come straight to the server.
             assert '"ok"' in await fetch(network, "server", "http://127.0.0.1:7700/healthz")
             await streaming(server, public, fingerprint=certificate.fingerprint, look=look)

@@ -17,7 +17,7 @@ PACKAGED = Path(__file__).parent.parent / "static"
 
 _WITHOUT_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sanderling</title>
 <p>The server is running. The web page is not built into this installation: <code>make web</code> builds it.
-<p><a href="/healthz">/healthz</a> · <a href="/metrics">/metrics</a></html>
+<p><a href="healthz">/healthz</a> · <a href="metrics">/metrics</a></html>
 """
 
 
