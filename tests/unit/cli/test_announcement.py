@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from sanderling.cli.announcement import Announcement, Entry
+from sanderling import tokens
+from sanderling.cli.announcement import Announcement, Entry, entry_of
 from sanderling.server.config import ServerConfig
 from sanderling.server.lifecycle import Services
+from sanderling.server.storage.base import new_project
 from sanderling.server.tls import Certificate
 
 ADDRESSES = tuple(ipaddress.ip_address(text) for text in ("192.0.2.2", "fd00::2", "127.0.0.1", "::1"))
@@ -98,3 +101,30 @@ def test_with_an_entry_the_link_is_filled_in():
     (line,) = [line for line in announce(host="0.0.0.0").lines(entry) if "/debug/" in line]
     assert line.endswith("/debug/?appid=7&room=0001&user=web-1&mode=2&autoplay=1#token=04tok%2Ben")
     assert "04tok" not in repr(entry)
+
+
+@pytest.mark.parametrize(("l3", "mode"), [(True, 2), (False, 0)])
+async def test_an_entry_is_a_token_of_the_only_project(l3, mode):
+    project = new_project("mine", l3=l3, max_plays=12, now=1_700_000_000.0)
+
+    class Storage:
+        kept = [project]
+
+        async def projects(self):
+            return self.kept
+
+    storage = Storage()
+    services = cast(Services, SimpleNamespace(storage=storage))
+    entry = await entry_of(services)
+    assert entry is not None
+    assert (entry.app_id, entry.mode) == (project.app_id, mode)
+    # Raises for a token of another project or user.
+    tokens.verify(
+        entry.token, project.server_secret, app_id=project.app_id, user_id=entry.user_id, now=time.time()
+    )
+    again = await entry_of(services)
+    assert again is not None
+    assert again.user_id != entry.user_id, "two devices must not end each other's session"
+    for kept in ([], [project, project]):
+        storage.kept = kept
+        assert await entry_of(services) is None
