@@ -108,7 +108,8 @@ async def test_an_entry_is_a_token_of_the_only_project(l3, mode):
     project = new_project("mine", l3=l3, max_plays=12, now=1_700_000_000.0)
 
     class Storage:
-        kept = [project]
+        def __init__(self) -> None:
+            self.kept = [project]
 
         async def projects(self):
             return self.kept
