@@ -254,7 +254,7 @@ def test_a_process_that_dies_is_named_and_the_rest_ends(start: type[Demo], victi
     os.kill(pid, signal.SIGKILL)
     code, output = demo.finish()
     assert (code, output) == (1, [])
-    assert demo.lines[-1].startswith("error: the "), demo.lines[-1]
+    assert demo.lines[-1].startswith(f"error: the {victim} ended by itself"), demo.lines[-1]
     _assert_gone(demo)
 
 

@@ -38,6 +38,9 @@ EXIT_INTERRUPTED = 130
 PICTURE_SECONDS = 20.0
 """How long the first picture may take, from the start of the host on, before the demo says what is missing."""
 
+CAUSE_SECONDS = 0.5
+"""How long the end of the server is waited for when another process has failed: the cause is named, not the effect."""
+
 BROWSER = "browser"
 """User of the link to the debug page."""
 
@@ -221,7 +224,7 @@ class _Demo:
         while not condition():
             if self._stop.is_set():
                 return False
-            self._raise_if_ended()
+            await self._fail_if_ended()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Failure(f"no picture within {PICTURE_SECONDS:.0f} s: {self._collector.missing()}")
@@ -231,16 +234,27 @@ class _Demo:
 
     async def _watch(self) -> None:
         await first_of(self._stop.wait(), *self._ended.values(), within=self._options.seconds)
+        await self._fail_if_ended()
+
+    async def _fail_if_ended(self) -> None:
+        """As ``_raise_if_ended``. When the server dies the others fail too, and may say so before its end is known."""
+        if self._collector.failed or any(task.done() for task in self._ended.values()):
+            await first_of(self._ended["server"], within=CAUSE_SECONDS)
         self._raise_if_ended()
 
     def _raise_if_ended(self) -> None:
         """Failure when a process has ended by itself, or has said that it will."""
+        self._raise_if_dead("server")
         for role, failed in self._collector.failed.items():
             raise Failure(f"the {role} failed: {failure_text(failed)}")
-        for name, task in self._ended.items():
-            if task.done():
-                words = " / ".join(self._last_words.get(name, [])[-_QUOTED_LINES:]) or "it said nothing"
-                raise Failure(f"the {name} ended by itself with code {task.result()}: {words}")
+        for name in self._ended:
+            self._raise_if_dead(name)
+
+    def _raise_if_dead(self, name: str) -> None:
+        task = self._ended.get(name)
+        if task is not None and task.done():
+            words = " / ".join(self._last_words.get(name, [])[-_QUOTED_LINES:]) or "it said nothing"
+            raise Failure(f"the {name} ended by itself with code {task.result()}: {words}")
 
     def _present_states(self) -> _States:
         """The states up to the end of watching; those of the orderly stop that follows are only shown."""
