@@ -9,7 +9,7 @@ import pytest
 from scenario.reachability.network import missing, remove_stale
 
 STRICT = os.environ.get("SANDERLING_STRICT", "") not in ("", "0")
-TOOLS = {"nginx": "nginx-light", "turnserver": "coturn"}
+TOOLS = {"nginx": "nginx-light", "turnserver": "coturn", "chromium": "chromium"}
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ class Server:
     def __init__(self, network: Network, host: str, project: Project, ready: dict[str, Any]) -> None:
         self._network = network
         self._host = host
-        self._project = project
+        self.project = project
         self.ready = ready
 
     @classmethod
@@ -163,9 +163,9 @@ class Server:
         """The demo's ``host`` or ``viewer`` as a process on ``where``."""
         user = {"host": participant.HOST, "viewer": participant.VIEWER}[module]
         token = tokens.generate(
-            self._project.app_id, user, self._project.server_secret, TOKEN_S, now=time.time()
+            self.project.app_id, user, self.project.server_secret, TOKEN_S, now=time.time()
         )
-        invitation = Invitation(self._project.app_id, url, token, fingerprint)
+        invitation = Invitation(self.project.app_id, url, token, fingerprint)
         command = [*self._network.inside(where), sys.executable, "-P", "-m", f"sanderling.demo.{module}"]
         async with start(module, command) as process:
             await process.write(msgspec.json.encode(invitation) + b"\n")
