@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +64,10 @@ def main(
     version: bool = typer.Option(False, "--version", help="Show the version and exit."),
 ) -> None:
     """Self-hosted ultra-low-latency live streaming."""
+    for stream in (sys.stdout, sys.stderr):
+        # A project's name that the terminal's encoding lacks must not stop the command half-way.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if version:
         from importlib.metadata import PackageNotFoundError
         from importlib.metadata import version as installed

@@ -25,6 +25,16 @@ def _logging_stays_as_it_was():
     root.setLevel(level)
 
 
+def test_a_name_that_the_terminal_cannot_show_stops_nothing(tmp_path):
+    """The listing of a project whose name is not ASCII, in a terminal that is."""
+    state = ["--state", str(tmp_path / "state")]
+    runner = CliRunner(charset="ascii")
+    for arguments in (["project", "create", "--name", "\u2603"], ["project", "list"]):
+        result = runner.invoke(app, [*arguments, *state])
+        assert result.exit_code == 0, result.exception
+    assert "\\u2603" in result.output
+
+
 @pytest.fixture
 def run(tmp_path):
     runner = CliRunner()
