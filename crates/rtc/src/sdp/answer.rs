@@ -36,6 +36,11 @@ pub struct Sender {
     pub repair: Option<u32>,
 }
 
+/// Rate that a publisher begins with before it knows its link, kbit/s. Higher fills a slow uplink's queue for the first
+/// second, lower makes the first pictures small. Read by libwebrtc; others leave unknown parameters alone (RFC 8866
+/// section 6.15).
+const START_KBPS: u32 = 1_000;
+
 /// RFC 8445 section 5.1.2.1: type preference of host candidates, UDP above TCP (RFC 6544 section 4.2).
 fn priority(protocol: Protocol, index: usize) -> u32 {
     let kind: u32 = match protocol {
@@ -130,8 +135,12 @@ impl LocalDescription<'_> {
             for value in &codec.feedback {
                 let _ = write!(out, "a=rtcp-fb:{number} {value}\r\n");
             }
-            if !codec.parameters.is_empty() {
-                let _ = write!(out, "a=fmtp:{number} {}\r\n", codec.parameters);
+            let start = (role == Role::Publisher && section.kind == Some(Kind::Video))
+                .then(|| format!("x-google-start-bitrate={START_KBPS}"));
+            let offered = Some(codec.parameters.clone()).filter(|offered| !offered.is_empty());
+            let parameters: Vec<String> = offered.into_iter().chain(start).collect();
+            if !parameters.is_empty() {
+                let _ = write!(out, "a=fmtp:{number} {}\r\n", parameters.join(";"));
             }
             if let Some(repair) = codec.repair_payload_type {
                 let _ = write!(

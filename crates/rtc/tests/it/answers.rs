@@ -69,6 +69,7 @@ fn a_publisher_agrees_on_one_codec_with_its_repair() {
         assert_eq!(video[0], "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "{name}");
         assert!(video.contains(&"a=recvonly"));
         assert!(video.contains(&"a=fmtp:97 apt=96"));
+        assert!(video.contains(&"a=fmtp:96 x-google-start-bitrate=1000"));
         let feedback = values(&video, "a=rtcp-fb:96 ");
         for value in ["transport-cc", "ccm fir", "nack", "nack pli"] {
             assert!(feedback.contains(&value), "{name}: {feedback:?}");
@@ -78,6 +79,7 @@ fn a_publisher_agrees_on_one_codec_with_its_repair() {
             audio.contains(&"a=fmtp:111 minptime=10;useinbandfec=1"),
             "{name}: {audio:?}"
         );
+        assert_eq!(sdp.matches("start-bitrate").count(), 1);
         assert!(values(&video, "a=ssrc").is_empty());
     }
 }
