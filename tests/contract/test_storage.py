@@ -130,12 +130,12 @@ async def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path):
 
 async def test_a_file_that_was_taken_away_fails_the_check(storage):
     """The open file can still be read, but what the command line writes goes to another one."""
-    copy = storage.path.read_bytes()
+    other = storage.path.with_name("other")
+    # Made while the first one is there, so that it cannot get its inode.
+    other.write_bytes(storage.path.read_bytes())
     storage.path.unlink()
     with pytest.raises(FileNotFoundError):
         await storage.check()
-    other = storage.path.with_name("other")
-    other.write_bytes(copy)
     other.rename(storage.path)
     with pytest.raises(FileNotFoundError):
         await storage.check()
