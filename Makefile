@@ -92,6 +92,7 @@ web: preflight $(PAGES)
 schema: preflight .build/venv
 	@$(RUN) build/schema.py
 	@$(RUN) build/surface.py
+	@$(RUN) build/openapi.py
 
 # ------------------------------------------------------------------------------------------------ run
 
@@ -145,6 +146,7 @@ stubtest: build
 generated-files: setup
 	@$(STEP) $@ $(RUN) build/schema.py --check
 	@$(STEP) $@ $(RUN) build/surface.py --check
+	@$(STEP) $@ $(RUN) build/openapi.py --check
 
 tsc: setup
 	@$(STEP) $@ npm --prefix web run --silent types

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,15 +17,18 @@ from starlette.websockets import WebSocket
 from sanderling.bridge.engine import NativeModule
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.server.config import ServerConfig
-from sanderling.server.http import operations
+from sanderling.server.http import operations, whep, whip
+from sanderling.server.http.exchange import here
+from sanderling.server.http.media_sessions import MediaSessions
 from sanderling.server.http.page import mount_page
+from sanderling.server.http.schema import COMPONENTS
 from sanderling.server.lifecycle import Services, start_services, stop_services
 from sanderling.server.proxy import Proxied
 from sanderling.server.ws.protocol import BoundedHttpProtocol, BoundedWebSocketProtocol
 from sanderling.server.ws.session import SignallingSession
 from sanderling.signaling.codec import MAX_MESSAGE_BYTES
 
-__all__ = ["SIGNALLING_PATH", "Server", "bind_port", "create_app", "serve"]
+__all__ = ["SIGNALLING_PATH", "Server", "api_document", "bind_port", "create_app", "serve"]
 
 log = structlog.get_logger("server")
 
@@ -36,17 +40,35 @@ DRAIN_TURNS = 100
 """Turns in which clients are told before their sockets are closed; a peer that does not read costs one second."""
 
 
+def _api() -> FastAPI:
+    app = FastAPI(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
+    for part in (operations, whip, whep):
+        app.include_router(part.router)
+    return app
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI document of the HTTP surface; schema/openapi.json is this."""
+    document = _api().openapi()
+    components = document.setdefault("components", {})
+    for kind, parts in COMPONENTS.items():
+        components.setdefault(kind, {}).update(parts)
+    return document
+
+
 def create_app(services: Services) -> FastAPI:
     """Return the application around running services; it neither starts nor stops them."""
-    app = FastAPI(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
+    app = _api()
     app.state.services = services
+    app.state.media_sessions = MediaSessions(services.rooms, services.storage)
+    # Where a session belongs: on a node alone always here.
+    app.state.locate = here
 
     async def signalling(socket: WebSocket) -> None:
         await socket.accept()
         await SignallingSession(socket, services.rooms, services.limits, services.observer).run()
 
     app.add_api_websocket_route(SIGNALLING_PATH, signalling)
-    app.include_router(operations.router)
     mount_page(app, services.config.static)
     return app
 

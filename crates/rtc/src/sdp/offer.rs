@@ -291,6 +291,8 @@ impl Section {
                 "inactive" => self.direction = Direction::Inactive,
                 "rtcp-mux" => self.rtcp_mux = true,
                 "rtcp-rsize" => self.rtcp_reduced = true,
+                // RFC 9143 section 6: port 0 of such a section says that it exists in the bundle only, not that it is off.
+                "bundle-only" => self.disabled = false,
                 "rtpmap" => self.rtpmap(line, value)?,
                 "extmap" => self.extmap(line, value)?,
                 "ssrc" => self.ssrc(line, value)?,

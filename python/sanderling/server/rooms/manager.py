@@ -84,22 +84,40 @@ class RoomManager:
             await self._leave(connection.member, reason)
             connection.member = None
 
+    def disconnect_soon(self, connection: Connection, reason: StreamDeleteReason) -> None:
+        """``disconnect`` without waiting; ``settle`` waits for it."""
+        self._context.background.spawn(self.disconnect(connection, reason))
+
     async def handle(self, connection: Connection, message: ClientMessage) -> None:
         """Carry out one request; its reply, or an Error with its code, goes to the outbox."""
         try:
-            if not 0 < message.seq <= LARGEST_NUMBER:
-                raise SanderlingError(
-                    ErrorCode.ILLEGAL_PARAMETER, "seq must be a whole number from 1 to 2^53 - 1"
-                )
-            await self._dispatch(connection, message)
+            await self.request(connection, message)
         except SanderlingError as error:
             self.refuse(connection, error, seq=message.seq if 0 < message.seq <= LARGEST_NUMBER else 0)
+
+    async def request(self, connection: Connection, message: ClientMessage) -> None:
+        """Carry out one request; its reply goes to the outbox, a failure is raised."""
+        if not 0 < message.seq <= LARGEST_NUMBER:
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER, "seq must be a whole number from 1 to 2^53 - 1"
+            )
+        try:
+            await self._dispatch(connection, message)
+        except SanderlingError:
+            raise
         except Exception:
             log.exception("request_failed", kind=type(message).__name__)
-            unexpected = SanderlingError(
+            raise SanderlingError(
                 ErrorCode.INTERNAL_ERROR, "the server failed to carry out the request; it was logged"
-            )
-            self.refuse(connection, unexpected, seq=message.seq)
+            ) from None
+
+    async def renegotiate_publisher(self, connection: Connection, stream_id: str, offer: str) -> str:
+        """Answer a later offer of a stream that this connection publishes, e.g. one with new ICE credentials."""
+        return await self._publishing.renegotiate(self._member_of(connection), stream_id, offer)
+
+    async def check_stream(self, app_id: int, stream_id: str) -> None:
+        """1004002 when there is no such stream to play, before anything is made for a viewer."""
+        await self._playing.find(app_id, stream_id)
 
     def refuse(self, connection: Connection, error: SanderlingError, *, seq: int = 0) -> None:
         """Reply with an error (``seq`` 0: not to a request)."""
@@ -118,11 +136,7 @@ class RoomManager:
         if isinstance(message, Heartbeat):
             self._heartbeat(connection, message)
             return
-        member = connection.member
-        if member is None or not connection.logged_in:
-            raise SanderlingError(
-                ErrorCode.NOT_LOGGED_IN, "this connection is not logged in to a room", hint="send login first"
-            )
+        member = self._member_of(connection)
         if isinstance(message, Publish):
             await self._publishing.publish(member, message)
         elif isinstance(message, StopPublish):
@@ -137,6 +151,13 @@ class RoomManager:
             await self._leave(member, StreamDeleteReason.PUBLISHER_STOPPED)
             connection.send(Ok(message.seq))
             connection.outbox.close("logged out")
+
+    def _member_of(self, connection: Connection) -> Member:
+        if connection.member is None or not connection.logged_in:
+            raise SanderlingError(
+                ErrorCode.NOT_LOGGED_IN, "this connection is not logged in to a room", hint="send login first"
+            )
+        return connection.member
 
     def _heartbeat(self, connection: Connection, message: Heartbeat) -> None:
         if abs(message.client_ms) > LARGEST_NUMBER:

@@ -117,7 +117,8 @@ class Playing:
                 ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
             )
         path = policy.choose_path(mode, publishing=member.publishing, l3=project.l3)
-        publisher = await self._find(member, stream_id)
+        publisher = await self.find(member.app_id, stream_id)
+        check_present(member)
         if len(member.plays) >= project.max_plays:
             raise PlayError(
                 ErrorCode.TOO_MANY_PLAYS,
@@ -143,9 +144,9 @@ class Playing:
             self._forget(member, play)
             raise
 
-    async def _find(self, member: Member, stream_id: str) -> SessionHandle:
-        entry: StreamEntry | None = await self._context.registry.stream(member.app_id, stream_id)
-        check_present(member)
+    async def find(self, app_id: int, stream_id: str) -> SessionHandle:
+        """The publisher of a stream; 1004002 when there is none."""
+        entry: StreamEntry | None = await self._context.registry.stream(app_id, stream_id)
         if entry is None or entry.publisher is None:
             raise PlayError(
                 ErrorCode.STREAM_NOT_FOUND,

@@ -87,12 +87,14 @@ def check_login_privilege(token: Token | None, room_id: str) -> None:
             ErrorCode.AUTHENTICATION_FAILED,
             f"token: it is for room {privileges.room_id!r}, not {room_id!r}",
             hint="make one with --room-id of this room",
+            context={"step": "privilege"},
         )
     if not privileges.can_login:
         raise TokenError(
             ErrorCode.AUTHENTICATION_FAILED,
             "token: its privileges deny the login (privilege 1 is 0)",
             hint="make one with --can-login",
+            context={"step": "privilege"},
         )
 
 
@@ -102,6 +104,7 @@ def login_failure(error: MediaFailed) -> SanderlingError:
         ErrorCode.LOGIN_FAILED,
         f"the viewer transport could not be made: {error.detail}",
         hint=_hint(error) or "viewer_offer must be a receive-only SDP offer, or empty when nothing is played",
+        context={"reason": error.reason},
     )
 
 
@@ -150,6 +153,7 @@ def publish_failure(error: MediaFailed) -> SanderlingError:
         ErrorCode.PUBLISH_FAILED,
         f"the publisher transport could not be made: {error.detail}",
         hint=_hint(error) or "the offer must be send-only SDP with at most one audio and one video section",
+        context={"reason": error.reason},
     )
 
 
@@ -217,7 +221,10 @@ def play_failure(error: MediaFailed, stream_id: str) -> SanderlingError:
             hint="send a viewer_offer to make a new one",
         )
     return PlayError(
-        ErrorCode.PLAY_FAILED, f"stream {stream_id!r} could not be bound: {error.detail}", hint=_hint(error)
+        ErrorCode.PLAY_FAILED,
+        f"stream {stream_id!r} could not be bound: {error.detail}",
+        hint=_hint(error),
+        context={"reason": error.reason},
     )
 
 
@@ -227,6 +234,7 @@ def viewer_failure(error: MediaFailed) -> SanderlingError:
         ErrorCode.PLAY_FAILED,
         f"the viewer transport could not be made: {error.detail}",
         hint=_hint(error) or "the offer must be receive-only SDP",
+        context={"reason": error.reason},
     )
 
 

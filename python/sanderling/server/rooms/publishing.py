@@ -31,6 +31,10 @@ __all__ = ["Publishing"]
 log = structlog.get_logger("rooms")
 
 
+def _publication(member: Member, stream_id: str) -> Publication | None:
+    return next((p for p in member.publications.values() if p.stream.stream_id == stream_id), None)
+
+
 class Publishing:
     """The publish half of the rooms."""
 
@@ -109,11 +113,25 @@ class Publishing:
         if publication.connected:
             self._go_live(member, publication)
 
+    async def renegotiate(self, member: Member, stream_id: str, offer: str) -> str:
+        """Answer a later offer of a stream's transport; the stream goes on whatever comes of it."""
+        publication = _publication(member, stream_id)
+        if publication is None or not publication.answered:
+            raise PublishError(
+                ErrorCode.PUBLISH_FAILED,
+                f"stream {stream_id!r} is not published by this session",
+                hint="publish it first",
+            )
+        try:
+            answer = await self._context.engine.offer(publication.handle, offer)
+        except MediaFailed as error:
+            raise policy.publish_failure(error) from None
+        check_present(member)
+        return answer.sdp
+
     async def stop(self, member: Member, message: StopPublish) -> None:
         """End a stream; one that is not published (any more) is fine."""
-        publication = next(
-            (p for p in member.publications.values() if p.stream.stream_id == message.stream_id), None
-        )
+        publication = _publication(member, message.stream_id)
         if publication is not None:
             await self.end(member, publication, StreamDeleteReason.PUBLISHER_STOPPED)
         member.send(Ok(message.seq))
