@@ -186,7 +186,9 @@ async def test_trickle(endpoints: Endpoints, http: httpx.AsyncClient, kind: str)
     async with published(http, endpoints["whip"]) as (publishing, sender), peer("recvonly") as viewer:
         async with session(http, endpoints["whep"], viewer) as playing:
             begun, client = (publishing, sender) if kind == "whip" else (playing, viewer)
-            body = first_section(client.connection.local_description.sdp) + CANDIDATE + "a=end-of-candidates\r\n"
+            body = (
+                first_section(client.connection.local_description.sdp) + CANDIDATE + "a=end-of-candidates\r\n"
+            )
             assert begun.etag.startswith('"'), "a strong entity tag"
             response = await begun.patch(body, if_match=begun.etag)
             assert (response.status_code, response.content) == (204, b"")
@@ -241,7 +243,9 @@ async def _restarted(connection: webrtc.RTCPeerConnection, fragment: str) -> Non
     async with asyncio.timeout(20):
         while True:
             report = await connection.get_stats()
-            pairs = [s for s in report.values() if isinstance(s, webrtc.RTCIceCandidatePairStats) and s.nominated]
+            pairs = [
+                s for s in report.values() if isinstance(s, webrtc.RTCIceCandidatePairStats) and s.nominated
+            ]
             locals_ = [report.get(pair.local_candidate_id) for pair in pairs]
             if any(getattr(local, "username_fragment", "") == fragment for local in locals_):
                 return

@@ -177,5 +177,7 @@ def first_section(sdp: str) -> str:
 def with_credentials(answer: str, fragment: str) -> str:
     """The first answer with the credentials of a restart's reply."""
     for name in ("ice-ufrag", "ice-pwd"):
-        answer = re.sub(rf"^a={name}:.*?(\r?)$", rf"a={name}:{value_of(fragment, name)}\1", answer, flags=re.M)
+        answer = re.sub(
+            rf"^a={name}:.*?(\r?)$", rf"a={name}:{value_of(fragment, name)}\1", answer, flags=re.M
+        )
     return answer

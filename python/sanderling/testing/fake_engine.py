@@ -331,7 +331,13 @@ class Engine:
 
     def _answer(self, ticket: int, session: int, held: _Session) -> None:
         tracks = [(s.kind, s.codecs[0] if held.kind == "publisher" else "", s.mid) for s in held.sections]
-        self._emit("answered", ticket, session, f"v=0\r\ns=answer {session}\r\n", tracks)
+        lines = ["v=0", f"s=answer {session}"]
+        for section in held.sections:
+            lines += [
+                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {_STATIC_TYPES.get(section.kind, 0)}",
+                f"a=mid:{section.mid}",
+            ]
+        self._emit("answered", ticket, session, "\r\n".join([*lines, ""]), tracks)
 
     def _drop(self, session: int) -> bool:
         held = self.sessions.pop(session, None)

@@ -39,7 +39,7 @@ async def bench():
 
 async def test_a_ticket_becomes_the_result_of_its_own_call(bench):
     answers = await asyncio.gather(*(bench.publish() for _ in range(20)))
-    assert [a.sdp for a in answers] == [f"v=0\r\ns=answer {a.handle.session}\r\n" for a in answers]
+    assert all(a.sdp.startswith(f"v=0\r\ns=answer {a.handle.session}\r\n") for a in answers)
     assert answers[0].tracks == (TrackInfo("audio", "opus", "0"), TrackInfo("video", "VP8", "1"))
     assert bench.engine.pending_commands == 0
 
