@@ -183,59 +183,63 @@ async def test_a_page_of_another_origin(endpoints: Endpoints, http: httpx.AsyncC
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_trickle(endpoints: Endpoints, http: httpx.AsyncClient, kind: str) -> None:
-    async with published(http, endpoints["whip"]) as (publishing, sender), peer("recvonly") as viewer:
-        async with session(http, endpoints["whep"], viewer) as playing:
-            begun, client = (publishing, sender) if kind == "whip" else (playing, viewer)
-            body = (
-                first_section(client.connection.local_description.sdp) + CANDIDATE + "a=end-of-candidates\r\n"
-            )
-            assert begun.etag.startswith('"'), "a strong entity tag"
-            response = await begun.patch(body, if_match=begun.etag)
-            assert (response.status_code, response.content) == (204, b"")
-            assert "etag" not in response.headers
-            # A transport that the server does not have is passed over.
-            response = await begun.patch(body.replace(" udp ", " sctp "), if_match=begun.etag)
-            assert response.status_code == 204
-            assert (await begun.patch(body)).status_code == 428
-            assert (await begun.patch(body, if_match='"another"')).status_code == 412
-            assert (await begun.patch(body, if_match=f"W/{begun.etag}")).status_code == 412
-            assert (await begun.patch(body, if_match=begun.etag, content_type=SDP)).status_code == 415
-            for junk in ("", "hello", body.replace("typ host", ""), body.replace("61764", "99999999")):
-                response = await begun.patch(junk, if_match=begun.etag)
-                assert response.status_code == 400, junk
-            await viewer.decodes()
+    async with (
+        published(http, endpoints["whip"]) as (publishing, sender),
+        peer("recvonly") as viewer,
+        session(http, endpoints["whep"], viewer) as playing,
+    ):
+        begun, client = (publishing, sender) if kind == "whip" else (playing, viewer)
+        body = first_section(client.connection.local_description.sdp) + CANDIDATE + "a=end-of-candidates\r\n"
+        assert begun.etag.startswith('"'), "a strong entity tag"
+        response = await begun.patch(body, if_match=begun.etag)
+        assert (response.status_code, response.content) == (204, b"")
+        assert "etag" not in response.headers
+        # A transport that the server does not have is passed over.
+        response = await begun.patch(body.replace(" udp ", " sctp "), if_match=begun.etag)
+        assert response.status_code == 204
+        assert (await begun.patch(body)).status_code == 428
+        assert (await begun.patch(body, if_match='"another"')).status_code == 412
+        assert (await begun.patch(body, if_match=f"W/{begun.etag}")).status_code == 412
+        assert (await begun.patch(body, if_match=begun.etag, content_type=SDP)).status_code == 415
+        for junk in ("", "hello", body.replace("typ host", ""), body.replace("61764", "99999999")):
+            response = await begun.patch(junk, if_match=begun.etag)
+            assert response.status_code == 400, junk
+        await viewer.decodes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_ice_restart_keeps_the_media_flowing(
     endpoints: Endpoints, http: httpx.AsyncClient, kind: str
 ) -> None:
-    async with published(http, endpoints["whip"]) as (publishing, sender), peer("recvonly") as viewer:
-        async with session(http, endpoints["whep"], viewer) as playing:
-            await viewer.decodes()
-            begun, client = (publishing, sender) if kind == "whip" else (playing, viewer)
-            answer = client.connection.remote_description.sdp
-            before = client.connection.local_description.sdp
-            client.connection.restart_ice()
-            offer = await client.offer()
-            assert value_of(offer, "ice-ufrag") != value_of(before, "ice-ufrag")
-            body = first_section(offer)
-            assert (await begun.patch(body)).status_code == 428
-            assert (await begun.patch(body, if_match='"another"')).status_code == 412
-            response = await begun.patch(body, if_match="*")
-            assert response.status_code == 200, response.text
-            assert response.headers["content-type"].split(";")[0] == FRAGMENT
-            assert response.headers["etag"] not in ("", begun.etag)
-            for name in ("ice-ufrag", "ice-pwd"):
-                assert value_of(response.text, name) != value_of(answer, name)
-            await client.answer(with_credentials(answer, response.text))
-            # What was begun under the old credentials is refused from now on.
-            late = await begun.patch(first_section(before) + CANDIDATE, if_match=begun.etag)
-            assert late.status_code == 412
-            again = await begun.patch(body + CANDIDATE, if_match=response.headers["etag"])
-            assert again.status_code == 204
-            await _restarted(client.connection, value_of(offer, "ice-ufrag"))
-            await viewer.decodes(25)
+    async with (
+        published(http, endpoints["whip"]) as (publishing, sender),
+        peer("recvonly") as viewer,
+        session(http, endpoints["whep"], viewer) as playing,
+    ):
+        await viewer.decodes()
+        begun, client = (publishing, sender) if kind == "whip" else (playing, viewer)
+        answer = client.connection.remote_description.sdp
+        before = client.connection.local_description.sdp
+        client.connection.restart_ice()
+        offer = await client.offer()
+        assert value_of(offer, "ice-ufrag") != value_of(before, "ice-ufrag")
+        body = first_section(offer)
+        assert (await begun.patch(body)).status_code == 428
+        assert (await begun.patch(body, if_match='"another"')).status_code == 412
+        response = await begun.patch(body, if_match="*")
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].split(";")[0] == FRAGMENT
+        assert response.headers["etag"] not in ("", begun.etag)
+        for name in ("ice-ufrag", "ice-pwd"):
+            assert value_of(response.text, name) != value_of(answer, name)
+        await client.answer(with_credentials(answer, response.text))
+        # What was begun under the old credentials is refused from now on.
+        late = await begun.patch(first_section(before) + CANDIDATE, if_match=begun.etag)
+        assert late.status_code == 412
+        again = await begun.patch(body + CANDIDATE, if_match=response.headers["etag"])
+        assert again.status_code == 204
+        await _restarted(client.connection, value_of(offer, "ice-ufrag"))
+        await viewer.decodes(25)
 
 
 async def _restarted(connection: webrtc.RTCPeerConnection, fragment: str) -> None:
@@ -253,28 +257,34 @@ async def _restarted(connection: webrtc.RTCPeerConnection, fragment: str) -> Non
 
 
 async def test_a_bad_restart_changes_nothing(endpoints: Endpoints, http: httpx.AsyncClient) -> None:
-    async with published(http, endpoints["whip"]) as (publishing, _), peer("recvonly") as viewer:
-        async with session(http, endpoints["whep"], viewer):
-            for body in ("a=ice-ufrag:abcd\r\n", "a=ice-ufrag:a\r\na=ice-pwd:short\r\n"):
-                assert (await publishing.patch(body, if_match="*")).status_code == 400
-            await viewer.decodes()
+    async with (
+        published(http, endpoints["whip"]) as (publishing, _),
+        peer("recvonly") as viewer,
+        session(http, endpoints["whep"], viewer),
+    ):
+        for body in ("a=ice-ufrag:abcd\r\n", "a=ice-ufrag:a\r\na=ice-pwd:short\r\n"):
+            assert (await publishing.patch(body, if_match="*")).status_code == 400
+        await viewer.decodes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_sessions(endpoints: Endpoints, http: httpx.AsyncClient, kind: str) -> None:
-    async with published(http, endpoints["whip"]) as (publishing, _), peer("recvonly") as viewer:
-        async with session(http, endpoints["whep"], viewer) as playing:
-            begun = publishing if kind == "whip" else playing
-            headers = begun.endpoint.headers()
+    async with (
+        published(http, endpoints["whip"]) as (publishing, _),
+        peer("recvonly") as viewer,
+        session(http, endpoints["whep"], viewer) as playing,
+    ):
+        begun = publishing if kind == "whip" else playing
+        headers = begun.endpoint.headers()
+        assert (await http.get(begun.url, headers=headers)).is_success
+        for method in ("POST", "PUT"):
+            response = await http.request(method, begun.url, headers=headers)
+            assert response.status_code == 405
+            assert {"PATCH", "DELETE"} <= {m.strip() for m in response.headers["allow"].split(",")}
+        # Nobody guesses it: at least 120 bits stand in its last part.
+        name = urlsplit(begun.url).path.rpartition("/")[2]
+        assert len(name) >= 20
+        assert (await http.delete(begun.url[:-4] + "abcd", headers=headers)).status_code == 404
+        if begun.endpoint.token:
+            assert (await http.delete(begun.url)).status_code == 401
             assert (await http.get(begun.url, headers=headers)).is_success
-            for method in ("POST", "PUT"):
-                response = await http.request(method, begun.url, headers=headers)
-                assert response.status_code == 405
-                assert {"PATCH", "DELETE"} <= {m.strip() for m in response.headers["allow"].split(",")}
-            # Nobody guesses it: at least 120 bits stand in its last part.
-            name = urlsplit(begun.url).path.rpartition("/")[2]
-            assert len(name) >= 20
-            assert (await http.delete(begun.url[:-4] + "abcd", headers=headers)).status_code == 404
-            if begun.endpoint.token:
-                assert (await http.delete(begun.url)).status_code == 401
-                assert (await http.get(begun.url, headers=headers)).is_success

@@ -97,12 +97,15 @@ async def test_the_path_a_player_gets(http: httpx.AsyncClient, query: str, l3: b
 async def test_a_player_ends_with_its_stream(http: httpx.AsyncClient) -> None:
     async with stage() as on:
         alice = await on.logged_in("alice")
-        async with publishing(alice, "cam"), peer("recvonly") as viewer:
-            async with session(http, endpoint(on, "whep", "bob"), viewer) as playing:
-                await viewer.decodes()
-                await alice.ok("stop_publish", stream_id="cam")
-                await viewer.over()
-                code(await playing.delete(), 404, 1002057)
+        async with (
+            publishing(alice, "cam"),
+            peer("recvonly") as viewer,
+            session(http, endpoint(on, "whep", "bob"), viewer) as playing,
+        ):
+            await viewer.decodes()
+            await alice.ok("stop_publish", stream_id="cam")
+            await viewer.over()
+            code(await playing.delete(), 404, 1002057)
         await alice.ok("logout")
         await on.empty()
 
