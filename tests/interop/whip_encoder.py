@@ -1,7 +1,8 @@
 """ffmpeg's WHIP muxer as a process of its own: PyAV holds the interpreter while the muxer waits for the network.
 
-    whip_encoder.py URL TOKEN FLAGS
+    whip_encoder.py URL TOKEN FLAGS FOLDER
 
+FOLDER holds cert.pem and key.pem: ffmpeg built with GnuTLS makes itself a key on a curve that few servers know.
 Sends moving H.264 pictures and silence until its standard input ends, then ends the session.
 """
 
@@ -19,10 +20,12 @@ RATE = 48_000
 BLOCK = 960
 
 
-def main(url: str, token: str, flags: str) -> None:
+def main(url: str, token: str, flags: str, folder: str) -> None:
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
-    options = {"authorization": token, "whip_flags": flags} if flags else {"authorization": token}
+    options = {"authorization": token, "cert_file": f"{folder}/cert.pem", "key_file": f"{folder}/key.pem"}
+    if flags:
+        options["whip_flags"] = flags
     with av.open(url, "w", format="whip", options=options) as output:
         video = output.add_stream(
             "libx264",

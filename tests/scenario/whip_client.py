@@ -90,6 +90,15 @@ class Peer:
             if isinstance(stats, webrtc.RTCInboundRtpStreamStats) and stats.kind == "video"
         )
 
+    async def heard(self) -> int:
+        """Samples of sound received so far, those the jitter buffer made up left out."""
+        report = await self.connection.get_stats()
+        return sum(
+            (stats.total_samples_received or 0) - (stats.concealed_samples or 0)
+            for stats in report.values()
+            if isinstance(stats, webrtc.RTCInboundRtpStreamStats) and stats.kind == "audio"
+        )
+
     async def decodes(self, further: int = 5) -> None:
         """Wait until so many further frames were decoded."""
         start = await self.decoded()

@@ -1,0 +1,90 @@
+"""ffmpeg's own WHIP muxer publishes, a player listens: another implementation's offer, ICE and DTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sys
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from scenario.signalling import LIMIT_S, Stage, stage
+from scenario.whip_client import Endpoint, peer, post, session
+
+pytestmark = pytest.mark.processes
+
+ENCODER = Path(__file__).with_name("whip_encoder.py")
+
+
+def write_certificate(folder: Path) -> None:
+    """A P-256 key and its own certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "encoder")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+async def packets(on: Stage) -> int:
+    """RTP packets that came from the encoder."""
+    workers = (await on.server.snapshot())["workers"]
+    return sum(publisher["packets"] for worker in workers for publisher in worker["publishers"])
+
+
+@pytest.mark.skipif("whip" not in av.formats_available, reason="this PyAV has no WHIP muxer")
+async def test_ffmpeg_publishes_and_is_heard(tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    async with stage() as on, httpx.AsyncClient(timeout=LIMIT_S) as http:
+        bob = await on.logged_in("bob")
+        path = f"{on.project.app_id}/room/cam"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(ENCODER), f"{on.server.url}/whip/{path}"),
+            *(on.server.token(on.project, "ffmpeg"), "dtls_active", str(tmp_path)),
+            stdin=asyncio.subprocess.PIPE,
+        )
+        try:
+            (stream,) = (await bob.notice("stream_notice", update=0))["streams"]
+            assert [track["codec"] for track in stream["tracks"]] == ["opus", "H264"]
+            whep = Endpoint(f"{on.server.url}/whep/{path}", on.server.token(on.project, "viewer"))
+            # The peer of these tests has no decoder for H.264: it is told so, by name, instead of a black picture.
+            async with peer("recvonly") as viewer:
+                refused = await post(http, whep, await viewer.offer())
+                assert (refused.status_code, refused.json()["code"]) == (406, 1004080)
+                assert "H264" in refused.json()["detail"]
+            # Its sound plays; its pictures arrive with it.
+            async with peer("recvonly", video=False) as listener, session(http, whep, listener):
+                async with asyncio.timeout(LIMIT_S):
+                    while await listener.heard() < 48_000 or await packets(on) < 100:
+                        await asyncio.sleep(0.02)  # other threads work on it
+            assert process.stdin is not None
+            process.stdin.close()
+            async with asyncio.timeout(LIMIT_S):
+                assert await process.wait() == 0
+            # ffmpeg deletes its session at the end: a stop, not a loss.
+            gone = await bob.notice("stream_notice", update=1)
+            assert [s["delete_reason"] for s in gone["streams"]] == [1]
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        await bob.ok("logout")
+        await on.empty()
