@@ -163,3 +163,13 @@ fn new_credentials_are_answered_with_new_ones() {
         .unwrap();
     assert_ne!(session.fragment(), before);
 }
+
+#[test]
+fn a_section_in_the_bundle_only_is_not_switched_off() {
+    let offer = vector("chromium-publisher").replace("m=video 9 ", "m=video 0 ");
+    let (session, _) = Str0mPublisher::open(Instant::now(), &offer, config()).unwrap();
+    assert_eq!(session.tracks().len(), 1, "port 0 alone turns it off");
+    let offer = offer.replace("a=mid:1\r\n", "a=mid:1\r\na=bundle-only\r\n");
+    let (session, _) = Str0mPublisher::open(Instant::now(), &offer, config()).unwrap();
+    assert_eq!(session.tracks().len(), 2);
+}
