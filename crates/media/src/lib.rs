@@ -7,7 +7,9 @@ pub mod demux;
 pub mod fuzz;
 mod net;
 mod packet;
+mod store;
 
 pub use codec::{Codec, H264Profile, Kind, Vp8Picture};
 pub use net::{Path, Protocol};
 pub use packet::{AudioLevel, Extensions, FrameMark, Packet, PlayoutDelay};
+pub use store::LayerStore;

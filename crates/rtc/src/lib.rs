@@ -3,6 +3,7 @@
 mod capture_clock;
 mod certificate;
 mod config;
+mod egress;
 pub mod fuzz;
 mod peer;
 mod publisher;
@@ -14,6 +15,7 @@ mod viewer;
 
 pub use certificate::Certificate;
 pub use config::{Config, WallClock};
+pub use egress::EgressViewer;
 pub use publisher::Str0mPublisher;
 pub use random::Random;
 pub use sdp::Rejected;

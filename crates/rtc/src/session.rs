@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sanderling_media::{Kind, Packet, Path, PlayoutDelay, Vp8Picture};
+use sanderling_media::{Kind, LayerStore, Packet, Path, PlayoutDelay, Vp8Picture};
 
 use crate::sdp::Rejected;
 use crate::track::TrackInfo;
@@ -48,6 +48,10 @@ pub trait Session {
     /// Make a slot send a track's codec from now on. False when the slot has no payload type for it.
     fn bind(&mut self, slot: u16, track: &TrackInfo) -> bool;
 
+    /// Where packets of a bound section are found that the peer asks for again. Until the slot is unbound, everything
+    /// that is written to it must be kept there too. An engine that keeps packets itself needs none.
+    fn repair_from(&mut self, _slot: u16, _kind: Kind, _store: &LayerStore) {}
+
     /// Stop sending on both sections of a slot.
     fn unbind(&mut self, slot: u16);
 
@@ -78,6 +82,17 @@ pub const MAX_DATAGRAM: usize = 2048;
 pub trait Batch {
     /// Append one datagram.
     fn push(&mut self, path: Path, datagram: &[u8]);
+
+    /// Append one datagram that `write` makes in place: it gets at least `limit` bytes of room, at most
+    /// [`MAX_DATAGRAM`], and returns how many it used; 0 for none.
+    fn put(&mut self, path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {
+        let mut room = [0; MAX_DATAGRAM];
+        let room = &mut room[..limit.min(MAX_DATAGRAM)];
+        let used = write(room).min(room.len());
+        if used > 0 {
+            self.push(path, &room[..used]);
+        }
+    }
 }
 
 /// What a datagram proved.
@@ -112,6 +127,8 @@ pub enum WriteError {
     NotConnected,
     /// No such slot, or nothing bound to its section of this kind.
     NotBound,
+    /// It does not fit into a datagram.
+    TooLarge,
 }
 
 /// What a session wants done.
@@ -209,4 +226,6 @@ pub struct Statistics {
     pub loss: f64,
     /// Round-trip time, milliseconds, when one was measured.
     pub rtt_ms: Option<f64>,
+    /// Bits per second that reach the viewer by its transport-wide feedback, or by its own estimate (REMB).
+    pub estimate_bps: Option<f64>,
 }

@@ -7,6 +7,8 @@ use sanderling_rtc::Batch;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
+    /// Bytes in use; what is behind them was used before and is kept, so that room need not be cleared again.
+    end: usize,
     entries: Vec<(Path, usize, usize)>,
     next: usize,
 }
@@ -21,7 +23,7 @@ impl Outbox {
                 return Some((path, end - start));
             }
         }
-        self.bytes.clear();
+        self.end = 0;
         self.entries.clear();
         self.next = 0;
         None
@@ -30,9 +32,23 @@ impl Outbox {
 
 impl Batch for Outbox {
     fn push(&mut self, path: Path, datagram: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(datagram);
-        self.entries.push((path, start, self.bytes.len()));
+        self.put(path, datagram.len(), |room| {
+            room[..datagram.len()].copy_from_slice(datagram);
+            datagram.len()
+        });
+    }
+
+    fn put(&mut self, path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {
+        let start = self.end;
+        if self.bytes.len() < start + limit {
+            self.bytes.resize(start + limit, 0);
+        }
+        let room = &mut self.bytes[start..];
+        let used = write(room).min(room.len());
+        if used > 0 {
+            self.end = start + used;
+            self.entries.push((path, start, self.end));
+        }
     }
 }
 
@@ -61,7 +77,7 @@ mod tests {
             assert_eq!(buffer[..2], [1, 2]);
             assert_eq!(outbox.take(&mut buffer), Some((path, 1)));
             assert_eq!(outbox.take(&mut buffer), None);
-            assert!(outbox.bytes.is_empty());
+            assert_eq!((outbox.end, outbox.entries.len()), (0, 0));
         }
     }
 }

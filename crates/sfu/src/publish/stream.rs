@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sanderling_media::{Kind, Packet};
+use sanderling_media::{Kind, LayerStore, Packet};
 use sanderling_rtc::TrackInfo;
 
 use super::key_frames::{Decision, KeyFrames};
@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     pub(crate) pulled_by: Vec<WorkerId>,
     /// Binds that wait for `tracks`.
     pub(crate) pending: Vec<PendingBind>,
+    /// Video packets for those who miss some, once for all viewers of this worker.
+    pub(crate) sent: LayerStore,
     layers: Layers,
     key_frames: Vec<KeyFrames>,
 }
@@ -44,6 +46,7 @@ impl Stream {
             viewers: Vec::new(),
             pulled_by: Vec::new(),
             pending: Vec::new(),
+            sent: LayerStore::default(),
             layers: Layers::default(),
             key_frames: Vec::new(),
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sanderling_media::Kind;
-use sanderling_rtc::{Config, Rejected, Session, Str0mPublisher, Str0mViewer, TrackInfo};
+use sanderling_rtc::{Config, Rejected, Session, TrackInfo};
 
-use super::Worker;
+use super::{Egress, Ingest, Worker};
 use crate::publish::{PendingBind, Publisher, Stream};
 use crate::session_life::SessionLife;
 use crate::subscribe::Viewer;
@@ -50,7 +50,7 @@ impl Worker {
             let detail = format!("stream {} is another worker's", session.0);
             return self.failed(ticket, Reason::Duplicate, detail);
         }
-        let (engine, sdp) = match Str0mPublisher::open(now, offer, config) {
+        let (engine, sdp) = match Ingest::open(now, offer, config) {
             Ok(opened) => opened,
             Err(rejected) => return self.rejected(ticket, &rejected),
         };
@@ -88,7 +88,7 @@ impl Worker {
             Ok(config) => config,
             Err((reason, detail)) => return self.failed(ticket, reason, detail),
         };
-        let (engine, sdp) = match Str0mViewer::open(now, offer, config) {
+        let (engine, sdp) = match Egress::open(now, offer, config) {
             Ok(opened) => opened,
             Err(rejected) => return self.rejected(ticket, &rejected),
         };
@@ -249,6 +249,7 @@ impl Worker {
                 return self.release_if_idle(id);
             }
         };
+        viewer.session.repair_from(slot, Kind::Video, &stream.sent);
         stream.viewers.push((bind.session, slot));
         let connected = viewer.life.connected();
         let mid = |kind| {

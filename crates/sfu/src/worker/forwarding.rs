@@ -132,6 +132,9 @@ impl Worker {
         }
         let ask = stream.count(now, packet, waiting);
         let target = stream.target_layer();
+        if packet.kind == Kind::Video && !stream.viewers.is_empty() {
+            stream.sent.keep(packet);
+        }
         for &(session, slot) in &stream.viewers {
             let Some(viewer) = self.viewers.get_mut(&session) else {
                 continue;

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sanderling_rtc::Str0mPublisher;
 use sanderling_rtc::{Certificate, Config, Output as SessionOutput, Random, Session, WallClock};
-use sanderling_rtc::{Str0mPublisher, Str0mViewer};
 
 use crate::demux::Demux;
 use crate::outbox::Outbox;
@@ -23,8 +23,12 @@ use crate::{Command, Event, Input, Output, Protocol, SessionId, StreamId, Ticket
 
 /// Engine of publishers' sessions.
 type Ingest = Str0mPublisher;
-/// Engine of viewers' sessions. The dedicated egress engine takes its place here.
-type Egress = Str0mViewer;
+/// Engine of viewers' sessions.
+#[cfg(not(feature = "str0m-viewer"))]
+type Egress = sanderling_rtc::EgressViewer;
+/// The same tests run over the engine that it has to agree with.
+#[cfg(feature = "str0m-viewer")]
+type Egress = sanderling_rtc::Str0mViewer;
 
 /// What a worker is made with.
 #[derive(Debug, Clone)]

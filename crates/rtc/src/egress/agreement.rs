@@ -1,0 +1,105 @@
+//! What was agreed with the peer by offer and answer.
+
+use sanderling_media::Kind;
+
+use super::slot::Outlet;
+use super::{Slot, index};
+use crate::config::Config;
+use crate::sdp::{LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender};
+use crate::session::IceCredentials;
+
+/// Everything that only offers, answers and the handshake need.
+pub(super) struct Agreement {
+    pub(super) negotiated: Negotiated,
+    /// Canonical name of all sources.
+    pub(super) cname: String,
+    config: Config,
+    origin: u32,
+    version: u32,
+}
+
+impl Agreement {
+    /// Agree on the first offer. Returns our ICE credentials too.
+    pub(super) fn new(offer: &str, config: Config) -> Result<(Self, IceCredentials), Rejected> {
+        let negotiated = Negotiated::new(Role::Viewer, &Offer::parse(offer)?, None)?;
+        let mut config = config;
+        let credentials = config.random.ice_credentials();
+        let (cname, origin) = (config.random.text(16), config.random.number() >> 1);
+        let agreement = Self {
+            negotiated,
+            cname,
+            config,
+            origin,
+            version: 0,
+        };
+        Ok((agreement, credentials))
+    }
+
+    /// Agree on a later offer. Returns new ICE credentials when the peer asks for a restart by new ones of its own
+    /// (RFC 8445 section 9).
+    pub(super) fn renegotiate(&mut self, offer: &str) -> Result<Option<IceCredentials>, Rejected> {
+        let offer = Offer::parse(offer)?;
+        let negotiated = Negotiated::new(Role::Viewer, &offer, Some(&self.negotiated))?;
+        let restarts = negotiated.remote != self.negotiated.remote;
+        self.negotiated = negotiated;
+        self.version += 1;
+        Ok(restarts.then(|| self.config.random.ice_credentials()))
+    }
+
+    /// Write the answer to the offer that was agreed on last.
+    pub(super) fn answer(
+        &self,
+        ice: &IceCredentials,
+        sender: impl Fn(usize) -> Option<Sender>,
+    ) -> String {
+        let local = LocalDescription {
+            session: self.origin,
+            version: self.version,
+            ice,
+            fingerprint: self.config.certificate.fingerprint(),
+            candidates: &self.config.candidates,
+            cname: &self.cname,
+        };
+        local.answer(&self.negotiated, sender)
+    }
+
+    /// What the handshake has to show and to see: our certificate and the digest of the peer's.
+    pub(super) fn identity(&self) -> (&Config, [u8; 32]) {
+        (&self.config, self.negotiated.fingerprint)
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Give each new section its place: slot `i` holds the `i`-th audio and the `i`-th video section. A section that
+    /// was accepted once keeps its slot, else the later ones would move.
+    pub(super) fn grow(&mut self, slots: &mut Vec<Slot>) {
+        for kind in [Kind::Audio, Kind::Video] {
+            let mut number = 0;
+            for (position, section) in self.negotiated.sections.iter().enumerate() {
+                if section.kind != Some(kind) {
+                    continue;
+                }
+                let held = |slot: &Slot| {
+                    let outlet = slot[index(kind)].as_ref();
+                    outlet.is_some_and(|outlet| outlet.section == position)
+                };
+                let rejected = section.state == SectionState::Rejected;
+                if rejected && !slots.iter().any(held) {
+                    continue;
+                }
+                if number == slots.len() {
+                    slots.push([None, None]);
+                }
+                let place = &mut slots[number][index(kind)];
+                number += 1;
+                let random = &mut self.config.random;
+                let outlet = place.get_or_insert_with(|| {
+                    Box::new(Outlet::new(position, section, random, kind.clock_rate()))
+                });
+                outlet.active = section.state == SectionState::Active;
+            }
+        }
+    }
+}

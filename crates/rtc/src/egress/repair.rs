@@ -1,0 +1,278 @@
+//! What was sent under which sequence number: enough to send it again from the shared store.
+
+use sanderling_media::{Packet, PlayoutDelay, Vp8Picture};
+
+use crate::session::Header;
+
+/// Records of a ring at first and at most.
+const LEAST: usize = 64;
+const MOST: usize = 2048;
+/// The ring grows until it reaches back this far, milliseconds.
+const REACH_MS: u32 = 1_000;
+/// Layers that a record can name.
+const LAYER_LIMIT: u8 = 16;
+
+const USED: u8 = 1 << 7;
+const PATCHED: u8 = 1 << 6;
+const DELAYED: u8 = 1 << 5;
+const LAYER: u8 = 0x0f;
+
+/// One sent packet, 16 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Record {
+    /// Low half of the publisher's extended sequence number: the key in the store.
+    source: u32,
+    timestamp: u32,
+    /// When it was last sent, milliseconds of the session.
+    sent_ms: u32,
+    picture: u16,
+    tl0: u8,
+    flags: u8,
+}
+
+/// A packet to send again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Resend {
+    /// Layer in the store.
+    pub(super) layer: u8,
+    /// Sequence number in the store, low 32 bits.
+    pub(super) source: u32,
+    /// Timestamp it was sent with.
+    pub(super) timestamp: u32,
+    /// Picture numbers it was sent with, if they were rewritten.
+    pub(super) vp8: Option<Vp8Picture>,
+    /// Whether it carried limits for the render delay.
+    pub(super) delayed: bool,
+}
+
+/// The last packets of a slot's video, by the low bits of the sequence number they went out with.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    records: Vec<Record>,
+    /// Highest sequence number so far.
+    highest: Option<u64>,
+    /// Limits for the render delay, which are the same for all that have them.
+    pub(super) delay: Option<PlayoutDelay>,
+}
+
+impl Sent {
+    fn place(&self, sequence: u64) -> usize {
+        sequence as usize & (self.records.len() - 1)
+    }
+
+    /// Forget everything: what is bound next has another store.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            highest: self.highest,
+            ..Self::default()
+        };
+    }
+
+    /// Note a packet that goes out.
+    pub(super) fn push(&mut self, packet: &Packet, header: &Header, now_ms: u32) {
+        if packet.layer >= LAYER_LIMIT {
+            return;
+        }
+        if self.records.is_empty() {
+            self.records.resize(LEAST, Record::default());
+        }
+        let highest = self.highest.unwrap_or(header.sequence);
+        if header.sequence >= highest {
+            self.highest = Some(header.sequence);
+            // Numbers that were skipped because they never came have no record; an old one must not stand for them.
+            let skipped = (header.sequence - highest).min(self.records.len() as u64);
+            for back in 1..skipped {
+                let place = self.place(header.sequence - back);
+                self.records[place] = Record::default();
+            }
+        } else if highest - header.sequence >= self.records.len() as u64 {
+            return;
+        }
+        let young =
+            |old: &Record| old.flags & USED != 0 && now_ms.wrapping_sub(old.sent_ms) < REACH_MS;
+        let old = self.records[self.place(header.sequence)];
+        if header.sequence > highest && young(&old) && self.records.len() < MOST {
+            self.grow(highest);
+        }
+        let picture = header.vp8.unwrap_or_default();
+        self.delay = header.playout_delay.or(self.delay);
+        let mut flags = USED | packet.layer;
+        if header.vp8.is_some() {
+            flags |= PATCHED;
+        }
+        if header.playout_delay.is_some() {
+            flags |= DELAYED;
+        }
+        let place = self.place(header.sequence);
+        self.records[place] = Record {
+            source: packet.sequence as u32,
+            timestamp: header.timestamp,
+            sent_ms: now_ms,
+            picture: picture.picture_id.unwrap_or(0),
+            tl0: picture.tl0_index.unwrap_or(0),
+            flags,
+        };
+    }
+
+    fn grow(&mut self, highest: u64) {
+        let length = self.records.len();
+        let old = std::mem::replace(&mut self.records, vec![Record::default(); length * 2]);
+        for back in 0..length as u64 {
+            let Some(sequence) = highest.checked_sub(back) else {
+                break;
+            };
+            let place = self.place(sequence);
+            self.records[place] = old[sequence as usize & (length - 1)];
+        }
+    }
+
+    /// The extended sequence number of one on the wire.
+    pub(super) fn extend(&self, sequence: u16) -> Option<u64> {
+        let highest = self.highest?;
+        highest.checked_sub(u64::from((highest as u16).wrapping_sub(sequence)))
+    }
+
+    fn record(&mut self, sequence: u64) -> Option<&mut Record> {
+        let back = self.highest?.checked_sub(sequence)?;
+        if back >= self.records.len() as u64 {
+            return None;
+        }
+        let place = self.place(sequence);
+        let record = &mut self.records[place];
+        (record.flags & USED != 0).then_some(record)
+    }
+
+    /// Whether to send a packet again that the peer misses. Not while the last copy may still be under way: it is
+    /// `again_ms` since it left at the earliest.
+    pub(super) fn missed(&mut self, sequence: u64, now_ms: u32, again_ms: u32) -> bool {
+        let Some(record) = self.record(sequence) else {
+            return false;
+        };
+        let due = now_ms.wrapping_sub(record.sent_ms) >= again_ms;
+        if due {
+            record.sent_ms = now_ms;
+        }
+        due
+    }
+
+    /// What to send again under a sequence number.
+    pub(super) fn find(&mut self, sequence: u64) -> Option<Resend> {
+        let record = *self.record(sequence)?;
+        let vp8 = Vp8Picture {
+            picture_id: Some(record.picture),
+            long: true,
+            tl0_index: Some(record.tl0),
+        };
+        Some(Resend {
+            layer: record.flags & LAYER,
+            source: record.source,
+            timestamp: record.timestamp,
+            vp8: (record.flags & PATCHED != 0).then_some(vp8),
+            delayed: record.flags & DELAYED != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use sanderling_media::{Codec, Extensions, Kind};
+
+    use super::*;
+
+    fn push(sent: &mut Sent, sequence: u64, source: u64, now_ms: u32) {
+        let now = Instant::now();
+        let packet = Packet {
+            kind: Kind::Video,
+            codec: Codec::Vp8,
+            layer: 3,
+            sequence: source,
+            timestamp: 0,
+            marker: false,
+            frame_start: false,
+            key_frame: false,
+            extensions: Extensions::default(),
+            arrival: now,
+            captured: now,
+            payload: Arc::from([].as_slice()),
+        };
+        let header = Header {
+            sequence,
+            timestamp: (source as u32).wrapping_mul(10),
+            vp8: None,
+            playout_delay: None,
+        };
+        sent.push(&packet, &header, now_ms);
+    }
+
+    #[test]
+    fn a_record_has_sixteen_bytes() {
+        assert_eq!(size_of::<Record>(), 16);
+    }
+
+    #[test]
+    fn packets_are_found_by_the_number_they_went_out_with() {
+        let mut sent = Sent::default();
+        assert_eq!(sent.extend(1), None);
+        for number in 0..3_000_u64 {
+            push(
+                &mut sent,
+                65_000 + number,
+                7_000_000_000 + number,
+                number as u32,
+            );
+        }
+        // A second of them is kept, and room for as many as make a power of two.
+        assert_eq!(sent.records.len(), 1_024);
+        let sequence = sent.extend((67_999 - 65_536) as u16).unwrap();
+        assert_eq!(sequence, 67_999);
+        let resend = sent.find(sequence).unwrap();
+        assert_eq!(resend.source, 7_000_002_999_u64 as u32);
+        assert_eq!((resend.layer, resend.vp8, resend.delayed), (3, None, false));
+        assert!(sent.find(67_999 - 1_023).is_some());
+        assert!(sent.find(67_999 - 1_024).is_none());
+        assert!(sent.find(68_000).is_none());
+        // A number that is ahead of all is taken for an old one, not for one to come.
+        assert_eq!(sent.extend(2_464), Some(2_464));
+    }
+
+    #[test]
+    fn skipped_numbers_have_no_record_until_they_come_late() {
+        let mut sent = Sent::default();
+        for number in 0..64 {
+            push(&mut sent, number, number, 0);
+        }
+        push(&mut sent, 70, 70, 5_000);
+        assert!(sent.find(66).is_none() && sent.find(69).is_none());
+        assert!(sent.find(63).is_some());
+        push(&mut sent, 66, 66, 5_000);
+        assert_eq!(sent.find(66).unwrap().source, 66);
+        push(&mut sent, 2, 2, 5_000);
+        assert!(sent.find(2).is_none(), "out of reach");
+        push(&mut sent, 10_000, 10_000, 6_000);
+        let kept = (0..=10_000).filter(|number| sent.find(*number).is_some());
+        assert_eq!(kept.count(), 1);
+    }
+
+    #[test]
+    fn repeated_requests_wait_for_the_first_copy() {
+        let mut sent = Sent::default();
+        push(&mut sent, 5, 5, 100);
+        // (time, answered)
+        for (now_ms, answered) in [
+            (110, false),
+            (140, true),
+            (150, false),
+            (179, false),
+            (180, true),
+        ] {
+            assert_eq!(sent.missed(5, now_ms, 40), answered, "{now_ms}");
+        }
+        assert!(!sent.missed(6, 1_000, 40));
+        sent.clear();
+        assert!(!sent.missed(5, 2_000, 40) && sent.find(5).is_none());
+    }
+}
