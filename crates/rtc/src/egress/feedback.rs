@@ -49,7 +49,13 @@ impl EgressViewer {
                 if let Some(outlet) = outlets.find(|outlet| outlet.ssrc == ssrc) {
                     outlet.reported(lost);
                 }
-                self.round_trip = self.measure(now, last_report, delay).or(self.round_trip);
+                if let Some(sample) = self.measure(now, last_report, delay) {
+                    self.round_trip = Some(sample);
+                    // The shortest of late, so that jitter does not hold repairs up.
+                    let least = self.least_round_trip.unwrap_or(sample);
+                    let risen = least + sample.saturating_sub(least) / 16;
+                    self.least_round_trip = Some(risen.min(sample));
+                }
             }
             Feedback::Missing { ssrc, pairs } => self.missing(ms, ssrc, pairs),
             Feedback::KeyFrame { ssrc, number } => {
@@ -79,7 +85,7 @@ impl EgressViewer {
 
     fn missing(&mut self, ms: u32, ssrc: u32, pairs: &[u8]) {
         // A copy that left less than most of a round trip ago may still arrive.
-        let again = self.round_trip.unwrap_or(FIRST_ROUND_TRIP) * 4 / 5;
+        let again = self.least_round_trip.unwrap_or(FIRST_ROUND_TRIP) * 4 / 5;
         let video = self.slots.iter_mut().zip(0_u16..).find_map(|(slot, at)| {
             let outlet = slot[index(Kind::Video)].as_mut()?;
             (outlet.ssrc == ssrc).then_some((at, outlet))

@@ -59,6 +59,7 @@ pub struct EgressViewer {
     report_at: Option<Instant>,
     report_from: usize,
     round_trip: Option<Duration>,
+    least_round_trip: Option<Duration>,
     agreement: Box<Agreement>,
 }
 
@@ -87,6 +88,7 @@ impl EgressViewer {
             report_at: None,
             report_from: 0,
             round_trip: None,
+            least_round_trip: None,
             agreement: Box::new(agreement),
         };
         session.agreement.grow(&mut session.slots);

@@ -15,6 +15,7 @@ const LAYER_LIMIT: u8 = 16;
 const USED: u8 = 1 << 7;
 const PATCHED: u8 = 1 << 6;
 const DELAYED: u8 = 1 << 5;
+const RESENT: u8 = 1 << 4;
 const LAYER: u8 = 0x0f;
 
 /// One sent packet, 16 bytes.
@@ -142,15 +143,17 @@ impl Sent {
         (record.flags & USED != 0).then_some(record)
     }
 
-    /// Whether to send a packet again that the peer misses. Not while the last copy may still be under way: it is
-    /// `again_ms` since it left at the earliest.
+    /// Whether to send a packet again that the peer misses: at once the first time, and then not while the last copy
+    /// may still be under way, which is `again_ms`.
     pub(super) fn missed(&mut self, sequence: u64, now_ms: u32, again_ms: u32) -> bool {
         let Some(record) = self.record(sequence) else {
             return false;
         };
-        let due = now_ms.wrapping_sub(record.sent_ms) >= again_ms;
+        let first = record.flags & RESENT == 0;
+        let due = first || now_ms.wrapping_sub(record.sent_ms) >= again_ms;
         if due {
             record.sent_ms = now_ms;
+            record.flags |= RESENT;
         }
         due
     }
@@ -263,11 +266,11 @@ mod tests {
         push(&mut sent, 5, 5, 100);
         // (time, answered)
         for (now_ms, answered) in [
-            (110, false),
-            (140, true),
-            (150, false),
-            (179, false),
-            (180, true),
+            (110, true),
+            (120, false),
+            (149, false),
+            (150, true),
+            (151, false),
         ] {
             assert_eq!(sent.missed(5, now_ms, 40), answered, "{now_ms}");
         }
