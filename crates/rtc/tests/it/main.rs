@@ -8,8 +8,11 @@
 )]
 
 mod answers;
+mod egress;
 mod mutations;
 mod negotiation;
+#[path = "../rig/mod.rs"]
+mod rig;
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
