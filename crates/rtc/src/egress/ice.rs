@@ -63,6 +63,11 @@ impl Ice {
         &self.local
     }
 
+    /// Key of the peer's checks.
+    pub(super) fn key(&self) -> &hmac::Key {
+        &self.key
+    }
+
     /// New credentials of both sides. The old path is in use until the peer nominates one under the new ones.
     pub(super) fn restart(&mut self, local: IceCredentials, remote: &str) {
         self.key = stun::integrity_key(&local.password);

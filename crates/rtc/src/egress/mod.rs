@@ -7,13 +7,14 @@ mod agreement;
 mod dtls;
 mod estimate;
 mod feedback;
+pub(crate) mod fuzz;
 mod ice;
 mod repair;
 mod rtcp;
 mod rtp;
 mod slot;
 mod srtp;
-pub(crate) mod stun;
+mod stun;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,0 +1,285 @@
+//! Entry points for fuzzing the egress engine: any bytes, no panic, and nothing believed that is not authentic.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use sanderling_media::{Codec, Extensions, Kind, LayerStore, Packet, Path, Protocol};
+
+use super::estimate::Estimate;
+use super::rtcp::{self, Feedback};
+use super::{EgressViewer, stun};
+use crate::session::{Accepted, Batch, Header, MAX_DATAGRAM, Output, Session};
+use crate::track::{Profile, TrackInfo};
+use crate::{Certificate, Config, Random, WallClock};
+
+/// Operations of one sequence.
+const OPERATIONS: usize = 256;
+/// Outputs that one operation may have: repairs of everything a negative acknowledgement can name, and reports.
+const OUTPUTS: usize = 4_096;
+
+const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:peer\r\n\
+    a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 \
+    00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=recvonly\r\na=rtcp-mux\r\n\
+    a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+    a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+
+/// A STUN message: only one with the right integrity is authentic, and a change of any byte that counts spoils it.
+pub fn stun(data: &[u8]) {
+    let key = stun::integrity_key("a password of the right length");
+    let read = stun::read(data, "local", "remote", &key);
+    assert!(
+        !matches!(read, stun::Request::Authentic(_)),
+        "nobody but us knows the password"
+    );
+    // The same bytes as changes to a request that is authentic.
+    let mut request = stun::request("local:remote", 7, true, &key);
+    let whole = stun::read(&request, "local", "remote", &key);
+    assert!(matches!(whole, stun::Request::Authentic(_)));
+    for pair in data.chunks_exact(2) {
+        let at = usize::from(pair[0]) % request.len();
+        request[at] ^= pair[1];
+    }
+    let _ = stun::read(&request, "local", "remote", &key);
+}
+
+/// A compound RTCP packet after it was deciphered, and what is made of it.
+pub fn rtcp(data: &[u8]) {
+    let mut estimate = Estimate::default();
+    for size in 0..40 {
+        estimate.departed(size);
+    }
+    let mut parts = 0;
+    rtcp::read(data, |feedback| {
+        parts += 1;
+        match feedback {
+            Feedback::Missing { pairs, .. } => {
+                assert!(pairs.chunks_exact(4).flat_map(rtcp::missing).count() <= pairs.len() * 5);
+            }
+            Feedback::Transport(message) => estimate.feedback(parts, message),
+            _ => {}
+        }
+    });
+    assert!(
+        parts as usize <= data.len(),
+        "every part has bytes of its own"
+    );
+    assert!(
+        estimate
+            .loss()
+            .is_none_or(|loss| (0.0..=1.0).contains(&loss))
+    );
+}
+
+/// Paths that operations choose from.
+fn path(number: u8) -> Path {
+    let protocol = if number & 1 == 0 {
+        Protocol::Udp
+    } else {
+        Protocol::Tcp
+    };
+    Path {
+        protocol,
+        local: SocketAddr::from(([192, 0, 2, 1], 4_000)),
+        remote: SocketAddr::from(([198, 51, 100, number], 5_000)),
+    }
+}
+
+struct Counted {
+    bytes: usize,
+}
+
+impl Batch for Counted {
+    fn push(&mut self, _path: Path, datagram: &[u8]) {
+        self.bytes += datagram.len();
+    }
+}
+
+/// A session's life from any bytes: datagrams as they are and as changes to good ones, time, binds, writes, later
+/// offers. Whatever comes, the session drains, sends nothing to who has not passed a check, and ends.
+pub fn operations(data: &[u8]) {
+    let Some(certificate) = certificate() else {
+        return;
+    };
+    let start = epoch();
+    let config = Config {
+        random: Random::new(certificate, [3; 32]),
+        certificate: certificate.clone(),
+        candidates: Arc::from([(Protocol::Udp, path(0).local)]),
+        wall_clock: WallClock::new(
+            start,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+        ),
+    };
+    let Ok((mut session, _)) = EgressViewer::open(start, OFFER, config) else {
+        return;
+    };
+    let mut now = start;
+    let mut checked: Vec<Path> = Vec::new();
+    let mut batch = Counted { bytes: 0 };
+    let mut rest = data;
+    for _ in 0..OPERATIONS {
+        let [operation, argument, after @ ..] = rest else {
+            break;
+        };
+        let length = usize::from(*argument).min(after.len());
+        let (bytes, from) = (&after[..length], path(argument & 7));
+        rest = after;
+        match operation % 8 {
+            0 => {
+                let accepted = session.handle_datagram(now, from, bytes);
+                assert_ne!(accepted, Accepted::Path, "a guessed password");
+                rest = &after[length..];
+            }
+            1 => {
+                let key = session.ice.key().clone();
+                let username = format!("{}:peer", session.fragment());
+                let check = stun::request(&username, u32::from(*argument), argument & 8 != 0, &key);
+                if session.handle_datagram(now, from, &check) == Accepted::Path {
+                    checked.push(from);
+                }
+            }
+            2 => {
+                // A DTLS record of any content.
+                let mut record = vec![20 + argument % 8, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0];
+                record.extend((bytes.len() as u16).to_be_bytes());
+                record.extend_from_slice(bytes);
+                let _ = session.handle_datagram(now, from, &record);
+            }
+            3 => now += Duration::from_millis(u64::from(*argument) * 40),
+            4 => {
+                let track = TrackInfo {
+                    kind: Kind::Video,
+                    codec: Codec::Vp8,
+                    profile: Profile::None,
+                    mid: "0".to_owned(),
+                    layers: 1,
+                };
+                session.bind(u16::from(argument & 1), &track);
+                session.repair_from(u16::from(argument & 1), Kind::Video, &LayerStore::default());
+            }
+            5 => session.unbind(u16::from(argument & 1)),
+            6 => {
+                let packet = picture(now, u64::from(*argument), bytes);
+                let header = Header {
+                    sequence: u64::from(*argument),
+                    timestamp: 0,
+                    vp8: None,
+                    playout_delay: None,
+                };
+                let written = session.write(now, 0, &packet, header, &mut batch);
+                assert!(written.is_err(), "no keys were agreed on");
+            }
+            _ => {
+                let offer = OFFER.replace("ufrag:peer", &format!("ufrag:peer{argument}"));
+                let _ = session.renegotiate(now, if argument & 1 == 0 { OFFER } else { &offer });
+            }
+        }
+        session.handle_timeout(now);
+        drain(&mut session, now, &checked);
+    }
+    session.close(now, &mut batch);
+    assert_eq!(batch.bytes, 0, "no goodbye without keys");
+    let mut buffer = [0; MAX_DATAGRAM];
+    assert!(matches!(
+        session.poll(now, &mut buffer),
+        Output::WakeAt(None, _)
+    ));
+}
+
+fn drain(session: &mut EgressViewer, now: Instant, checked: &[Path]) {
+    let mut buffer = [0; MAX_DATAGRAM];
+    for _ in 0..OUTPUTS {
+        match session.poll(now, &mut buffer) {
+            Output::Transmit { path, len } => {
+                assert!(len <= MAX_DATAGRAM);
+                let refusal = buffer[..2] == [0x01, 0x11];
+                assert!(refusal || checked.contains(&path), "sent to a stranger");
+            }
+            Output::Event(_) => {}
+            Output::WakeAt(..) => return,
+        }
+    }
+    unreachable!("a session that never drains");
+}
+
+fn picture(now: Instant, sequence: u64, payload: &[u8]) -> Packet {
+    Packet {
+        kind: Kind::Video,
+        codec: Codec::Vp8,
+        layer: 0,
+        sequence,
+        timestamp: 0,
+        marker: true,
+        frame_start: true,
+        key_frame: true,
+        extensions: Extensions::default(),
+        arrival: now,
+        captured: now,
+        payload: Arc::from(payload),
+    }
+}
+
+/// One key for all runs: making one takes longer than a run.
+fn certificate() -> Option<&'static Certificate> {
+    static CERTIFICATE: OnceLock<Option<Certificate>> = OnceLock::new();
+    CERTIFICATE.get_or_init(Certificate::generate).as_ref()
+}
+
+/// Where the clock of every run begins.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant can only be had from the clock; this one is never compared"
+)]
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
+#[cfg(test)]
+mod tests {
+    /// A cheap generator (splitmix64), so that the entry points run on every `cargo test`.
+    fn bytes(seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        let length = (next() % 300) as usize;
+        (0..length).map(|_| next() as u8).collect()
+    }
+
+    #[test]
+    fn random_bytes_are_no_authentic_stun() {
+        for seed in 0..2_000 {
+            super::stun(&bytes(seed));
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_harmless_rtcp() {
+        for seed in 0..20_000 {
+            let mut data = bytes(seed);
+            super::rtcp(&data);
+            // With good headers at the front the parsers behind them are reached.
+            for (at, kind) in [(0, 201), (32, 205), (64, 206)] {
+                if let Some([first, second, high, low]) = data.get_mut(at..at + 4) {
+                    (*first, *second, *high, *low) = (0x80 | *first & 0x1f, kind, 0, 7);
+                }
+            }
+            super::rtcp(&data);
+        }
+    }
+
+    #[test]
+    fn sessions_survive_random_lives() {
+        for seed in 0..300 {
+            super::operations(&bytes(seed));
+        }
+    }
+}

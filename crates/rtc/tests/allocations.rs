@@ -1,0 +1,94 @@
+//! Once it is warm, forwarding a packet allocates nothing.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+#[path = "rig/allocator.rs"]
+mod allocator;
+#[allow(dead_code)]
+#[path = "rig/mod.rs"]
+mod rig;
+
+use std::time::{Duration, Instant};
+
+use sanderling_media::{Codec, Path};
+use sanderling_rtc::{Certificate, EgressViewer, Header, Output, Session};
+
+use rig::{Rig, packet};
+
+/// Takes datagrams into one buffer.
+struct Sink {
+    room: [u8; 2048],
+    datagrams: usize,
+}
+
+impl sanderling_rtc::Batch for Sink {
+    fn push(&mut self, _path: Path, datagram: &[u8]) {
+        self.room[..datagram.len()].copy_from_slice(datagram);
+        self.datagrams += 1;
+    }
+
+    fn put(&mut self, _path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {
+        self.datagrams += usize::from(write(&mut self.room[..limit]) > 0);
+    }
+}
+
+fn allocations(set_up: fn(str0m::RtcConfig) -> str0m::RtcConfig) -> (usize, u64) {
+    let certificate = Certificate::generate().unwrap();
+    let mut rig: Rig<EgressViewer> = Rig::new(Instant::now(), &certificate, 1, set_up);
+    rig.run(Duration::from_millis(500));
+    assert!(rig.seen.connected);
+    assert!(rig.session.bind(0, &rig::track(Codec::Vp8)));
+    rig.session
+        .repair_from(0, sanderling_media::Kind::Video, &rig.store);
+    let start = rig.now;
+    let packets: Vec<_> = (0..2_000_u64)
+        .map(|number| {
+            let at = start + Duration::from_millis(number * 4);
+            let payload = [&[0x90, 0x80, 0x91, 0][..], &[number as u8; 1_100]].concat();
+            packet(Codec::Vp8, at, number, number as u32, &payload)
+        })
+        .collect();
+    let mut sink = Sink {
+        room: [0; 2048],
+        datagrams: 0,
+    };
+    let mut buffer = [0; 2048];
+    let mut before = 0;
+    for (packet, number) in packets.iter().zip(0_u64..) {
+        if number == 1_000 {
+            before = allocator::calls();
+            sink.datagrams = 0;
+        }
+        let header = Header {
+            sequence: 100 + number,
+            timestamp: packet.timestamp,
+            vp8: sanderling_media::Vp8Picture::parse(&packet.payload),
+            playout_delay: None,
+        };
+        let session = &mut rig.session;
+        session
+            .write(packet.arrival, 0, packet, header, &mut sink)
+            .unwrap();
+        // Reports that fall due meanwhile go out the same way.
+        while !matches!(
+            session.poll(packet.arrival, &mut buffer),
+            Output::WakeAt(..)
+        ) {}
+    }
+    (sink.datagrams, allocator::calls() - before)
+}
+
+#[test]
+fn a_forward_allocates_nothing() {
+    assert_eq!(
+        allocations(|config| config.clear_codecs().enable_vp8(true).enable_opus(true)),
+        (1_000, 0)
+    );
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = allocator::calls();
+    let kept = vec![1_u8; 100];
+    assert!(allocator::calls() > before && allocator::live() > 0);
+    drop(kept);
+}
