@@ -29,7 +29,7 @@ pub(super) enum Step {
     /// Send the first so many bytes of the buffer.
     Transmit(usize),
     /// The peer is who the offer said, and these are the keys.
-    Keys(Outbound, Inbound),
+    Keys(Box<(Outbound, Inbound)>),
     /// The peer said goodbye.
     Closed,
     /// It failed for good.
@@ -134,7 +134,7 @@ impl Association {
                         .filter(|_| self.verified)
                         .and_then(|profile| srtp::contexts(profile, &material));
                     match keys {
-                        Some((outbound, inbound)) => return Step::Keys(outbound, inbound),
+                        Some(keys) => return Step::Keys(Box::new(keys)),
                         None => self.failed = true,
                     }
                 }

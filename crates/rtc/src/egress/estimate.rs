@@ -155,8 +155,10 @@ mod tests {
 
     #[test]
     fn rate_and_loss_are_those_of_the_last_window() {
-        let mut estimate = Estimate::default();
-        estimate.next = u16::MAX - 1;
+        let mut estimate = Estimate {
+            next: u16::MAX - 1,
+            ..Estimate::default()
+        };
         for window in 0..3_u32 {
             let first = estimate.next().to_be_bytes();
             for _ in 0..4 {

@@ -110,7 +110,7 @@ impl EgressViewer {
         }
         let units = (self.ntp(now) >> 16) as u32;
         let units = units.wrapping_sub(last_report).wrapping_sub(delay);
-        let time = Duration::from_nanos(u64::from(units) * 1_000_000_000 >> 16);
+        let time = Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16);
         (time < ROUND_TRIP_LIMIT).then_some(time)
     }
 

@@ -93,8 +93,7 @@ impl EgressViewer {
             agreement: Box::new(agreement),
         };
         session.agreement.grow(&mut session.slots);
-        let counts = |outlet: &Box<Outlet>| outlet.counts_transport();
-        if session.slots.iter().flatten().flatten().any(counts) {
+        if session.outlets().any(|(_, o)| o.counts_transport()) {
             session.estimate = Some(Box::default());
         }
         let answer = session.answer();
@@ -182,7 +181,7 @@ impl EgressViewer {
                         return Ok(Output::Transmit { path, len });
                     }
                 }
-                Step::Keys(outbound, inbound) => self.keys = Some(Box::new((outbound, inbound))),
+                Step::Keys(keys) => self.keys = Some(keys),
                 Step::Wake(at) => {
                     if !self.connected && self.keys.is_some() && association.is_connected() {
                         self.connected = true;

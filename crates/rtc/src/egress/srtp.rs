@@ -51,15 +51,15 @@ impl Profile {
 
 /// Session keys of one direction and one protocol.
 enum Cipher {
-    Gcm {
-        key: LessSafeKey,
-        salt: [u8; 12],
-    },
-    Cm {
-        key: EncryptingKey,
-        salt: [u8; 14],
-        auth: hmac::Key,
-    },
+    Gcm { key: LessSafeKey, salt: [u8; 12] },
+    Cm(Box<CounterMode>),
+}
+
+/// Keys of AES-CM with HMAC-SHA1; most viewers have none, so they lie apart.
+struct CounterMode {
+    key: EncryptingKey,
+    salt: [u8; 14],
+    auth: hmac::Key,
 }
 
 /// Run AES in counter mode over `data`.
@@ -105,11 +105,11 @@ impl Cipher {
     }
 
     fn cm(key: &[u8], salt: [u8; 14], auth: &[u8]) -> Option<Self> {
-        Some(Self::Cm {
+        Some(Self::Cm(Box::new(CounterMode {
             key: counter_key(key)?,
             salt,
             auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth),
-        })
+        })))
     }
 
     fn gcm(key: &[u8], salt: [u8; 12]) -> Option<Self> {
@@ -140,7 +140,8 @@ impl Cipher {
                 iv[6..].copy_from_slice(&sequence.to_be_bytes()[2..]);
                 seal_gcm(key, xor(iv, salt), buffer, header..length, None)
             }
-            Self::Cm { key, salt, auth } => {
+            Self::Cm(mode) => {
+                let CounterMode { key, salt, auth } = &**mode;
                 let iv = cm_iv(salt, ssrc, sequence);
                 counter_mode(key, iv, buffer.get_mut(header..length)?)?;
                 let rollover = ((sequence >> 16) as u32).to_be_bytes();
@@ -166,7 +167,8 @@ impl Cipher {
                 buffer.get_mut(end..end + INDEX)?.copy_from_slice(&word);
                 Some(end + INDEX)
             }
-            Self::Cm { key, salt, auth } => {
+            Self::Cm(mode) => {
+                let CounterMode { key, salt, auth } = &**mode;
                 let iv = cm_iv(salt, ssrc, index.into());
                 counter_mode(key, iv, buffer.get_mut(RTCP_HEADER..length)?)?;
                 let end = length + INDEX;
@@ -185,7 +187,7 @@ impl Cipher {
         let total = buffer.len();
         let word_at = match self {
             Self::Gcm { .. } => total.checked_sub(INDEX)?,
-            Self::Cm { .. } => total.checked_sub(INDEX + SHA1_TAG)?,
+            Self::Cm(_) => total.checked_sub(INDEX + SHA1_TAG)?,
         };
         let word: [u8; 4] = buffer.get(word_at..word_at + INDEX)?.try_into().ok()?;
         let (encrypted, index) = {
@@ -207,7 +209,8 @@ impl Cipher {
                     .ok()?;
                 Some((length, index))
             }
-            Self::Cm { key, salt, auth } => {
+            Self::Cm(mode) => {
+                let CounterMode { key, salt, auth } = &**mode;
                 let (signed, tag) = buffer.split_at(word_at + INDEX);
                 let right = hmac::sign(auth, signed);
                 constant_time::verify_slices_are_equal(&right.as_ref()[..SHA1_TAG], tag).ok()?;

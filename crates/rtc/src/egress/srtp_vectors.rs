@@ -104,6 +104,31 @@ fn key_derivation_of_rfc_3711() {
     }
 }
 
+/// Packets that another implementation of SRTP publishes for checking one's own, from the keys of RFC 3711.
+#[test]
+fn whole_packets_under_counter_mode() {
+    let key = hex("e1f97a0d3e018be0d64fa32c06de4139");
+    let salt = hex("0ec675ad498afeebb6960b3aabe6");
+    let cipher = |labels| Cipher::new(Profile::CmSha1, &key, &salt, labels).unwrap();
+
+    let mut packet = hex("800f1234 decafbad cafebabe");
+    packet.extend([0xab; 16]);
+    packet.resize(64, 0);
+    let length = cipher(LABELS_RTP)
+        .seal_rtp(&mut packet, 12, 28, 0xcafe_babe, 0x1234)
+        .unwrap();
+    let expected = "800f1234decafbadcafebabe 4e55dc4ce79978d88ca4d215949d2402 b78d6acc99ea179b8dbb";
+    assert_eq!(packet[..length], hex(expected));
+
+    let mut packet = hex("81c8000b cafebabe");
+    packet.extend([0xab; 16]);
+    packet.resize(64, 0);
+    let length = cipher(LABELS_RTCP).seal_rtcp(&mut packet, 24, 1).unwrap();
+    let expected =
+        "81c8000bcafebabe 7128035be487b9bdbef89041f977a5a8 80000001 993e08cd54d6c1230798";
+    assert_eq!(packet[..length], hex(expected));
+}
+
 /// Both ends of a session: the client sends with what the server receives with.
 fn ends(profile: Profile) -> (Outbound, Inbound) {
     let (key, salt) = (profile.key_length(), profile.salt_length());

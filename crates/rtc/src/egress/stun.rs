@@ -200,7 +200,7 @@ pub(super) fn success(
     let port = from.port() ^ u16::from_be_bytes([COOKIE[0], COOKIE[1]]);
     value[2..4].copy_from_slice(&port.to_be_bytes());
     let mask = COOKIE.iter().chain(&transaction);
-    let size = match from.ip() {
+    let size = match from.ip().to_canonical() {
         IpAddr::V4(address) => {
             value[1] = 1;
             value[4..8].copy_from_slice(&address.octets());
@@ -278,7 +278,7 @@ pub(super) fn request(username: &str, priority: u32, nominates: bool, key: &hmac
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

@@ -8,6 +8,7 @@ use str0m::media::KeyframeRequestKind;
 use str0m::rtp::{ExtensionValues, RtpPacket};
 
 use crate::rig::{Batch, Engine, Rig, packet, path, track};
+use crate::{config, vector};
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -134,6 +135,52 @@ fn the_same_packets_give_the_client_the_same_media() {
         assert_eq!(ours, oracle);
     }
     assert_eq!(ours.len(), oracle.len());
+}
+
+#[test]
+fn both_versions_of_dtls_carry_media() {
+    use str0m::config::DtlsVersion;
+    let certificate = Certificate::generate().unwrap();
+    let set_ups: [fn(str0m::RtcConfig) -> str0m::RtcConfig; 3] = [
+        |config| config.set_dtls_version(DtlsVersion::Dtls12),
+        |config| config.set_dtls_version(DtlsVersion::Dtls13),
+        |config| config.set_dtls_version(DtlsVersion::Auto),
+    ];
+    for set_up in set_ups {
+        let mut rig: Rig<EgressViewer> = Rig::new(Instant::now(), &certificate, 1, set_up);
+        rig.run(ms(500));
+        assert!(rig.seen.connected);
+        assert!(
+            rig.session.bind(0, &track(Codec::Vp8)) && rig.session.bind(0, &track(Codec::Opus))
+        );
+        play(&mut rig, 0);
+        assert_eq!(rig.seen.received.len(), 200);
+    }
+}
+
+#[test]
+fn answers_are_the_oracles_to_the_byte() {
+    let config = config();
+    for name in ["chromium-viewer", "wrtc-viewer"] {
+        let (now, offer) = (Instant::now(), vector(name));
+        let (mut ours, answer) = EgressViewer::open(now, &offer, config.clone()).unwrap();
+        let (mut oracle, expected) = Str0mViewer::open(now, &offer, config.clone()).unwrap();
+        assert_eq!(answer, expected);
+        let restart = offer.replace("a=ice-pwd:", "a=ice-pwd:renewed");
+        for offer in [&restart, &offer.replace("a=recvonly", "a=inactive"), &offer] {
+            let (answer, expected) = (ours.renegotiate(now, offer), oracle.renegotiate(now, offer));
+            assert_eq!(answer, expected);
+            assert_eq!(ours.fragment(), oracle.fragment());
+            for (slot, kind) in [(0, Kind::Audio), (1, Kind::Video), (2, Kind::Video)] {
+                assert_eq!(ours.slot_mid(slot, kind), oracle.slot_mid(slot, kind));
+                assert_eq!(ours.slot_codecs(slot, kind), oracle.slot_codecs(slot, kind));
+            }
+        }
+        assert_eq!(
+            ours.renegotiate(now, "v=0\r\n"),
+            oracle.renegotiate(now, "v=0\r\n")
+        );
+    }
 }
 
 #[test]
