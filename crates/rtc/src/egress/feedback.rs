@@ -18,6 +18,8 @@ const FIRST_REPORT: Duration = Duration::from_millis(50);
 const REPORTS_AT_ONCE: usize = 18;
 /// Packets that wait to be sent again; what is asked for beyond that is asked for again.
 const REPAIR_LIMIT: usize = 1024;
+/// Share of lost packets from which on repairs are doubled rather than held back.
+const HEAVY_LOSS: f64 = 0.03;
 /// Longest round trip that is believed.
 const ROUND_TRIP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -84,8 +86,8 @@ impl EgressViewer {
     }
 
     fn missing(&mut self, ms: u32, ssrc: u32, pairs: &[u8]) {
-        // A copy that left less than most of a round trip ago may still arrive.
-        let again = self.least_round_trip.unwrap_or(FIRST_ROUND_TRIP) * 4 / 5;
+        let round_trip = self.least_round_trip.unwrap_or(FIRST_ROUND_TRIP);
+        let loss = self.estimate.as_ref().and_then(|e| e.loss());
         let video = self.slots.iter_mut().zip(0_u16..).find_map(|(slot, at)| {
             let outlet = slot[index(Kind::Video)].as_mut()?;
             (outlet.ssrc == ssrc).then_some((at, outlet))
@@ -94,6 +96,12 @@ impl EgressViewer {
             return;
         };
         outlet.nacks += 1;
+        // A copy that left less than most of a round trip ago may still arrive. Where much gets lost it probably will
+        // not, and the peer asks only so often.
+        let again = match outlet.loss.max(loss.unwrap_or(0.0)) >= HEAVY_LOSS {
+            true => round_trip / 4,
+            false => round_trip * 4 / 5,
+        };
         let room = REPAIR_LIMIT.saturating_sub(self.repairs.len());
         let numbers = pairs.chunks_exact(4).flat_map(rtcp::missing).take(room);
         let repairs = &mut self.repairs;
