@@ -1,6 +1,6 @@
 //! What one forwarded packet costs without a socket, and what one viewer weighs, on both engines for viewers.
 //!
-//! `cargo run --release --example forward_cost -- [viewers] [packets] [egress|str0m|both]` prints one JSON object per
+//! `cargo run --release --example forward_cost -- [viewers] [packets] [egress|str0m|both] [slots]` prints one JSON object per
 //! engine. Under `valgrind --tool=callgrind --toggle-collect='*measured*'` the instructions counted are those of the
 //! forwards alone; divide by `forwards`.
 #![allow(
@@ -16,7 +16,6 @@ mod allocator;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use sanderling_media::{Codec, LayerStore, Packet, Path};
@@ -67,7 +66,9 @@ fn picture(start: Instant, number: u64) -> (Packet, Header) {
 fn measured<S: Engine>(sessions: &mut [S], packet: &Packet, header: Header, sink: &mut Sink) {
     let now = packet.arrival;
     for session in &mut *sessions {
-        session.write(now, 0, packet, header, sink).unwrap();
+        for slot in 0..session.slots() {
+            session.write(now, slot, packet, header, sink).unwrap();
+        }
     }
     for session in sessions {
         drain(session, now, sink);
@@ -88,7 +89,7 @@ fn drain<S: Engine>(session: &mut S, now: Instant, sink: &mut Sink) {
     }
 }
 
-fn run<S: Engine>(viewers: usize, packets: u64) {
+fn run<S: Engine>(viewers: usize, packets: u64, slots: usize) {
     let certificate = Certificate::generate().unwrap();
     let start = Instant::now();
     let mut connected = start;
@@ -96,9 +97,11 @@ fn run<S: Engine>(viewers: usize, packets: u64) {
     let mut sessions: Vec<S> = Vec::new();
     let before = allocator::live();
     for _ in 0..viewers {
-        let mut rig: Rig<S> = Rig::connected(start, &certificate, 1);
-        rig.session
-            .repair_from(0, sanderling_media::Kind::Video, &store);
+        let mut rig: Rig<S> = Rig::connected(start, &certificate, slots);
+        for slot in 0..rig.session.slots() {
+            rig.session
+                .repair_from(slot, sanderling_media::Kind::Video, &store);
+        }
         // A receiver report and feedback are under way: long enough for the handshake to be over on both sides.
         connected = rig.now;
         sessions.push(rig.session);
@@ -116,7 +119,6 @@ fn run<S: Engine>(viewers: usize, packets: u64) {
     let ready: Vec<_> = (WARM_UP..WARM_UP + packets)
         .map(|number| picture(connected, number))
         .collect();
-    let calls = allocator::calls();
     let mut spent = Duration::ZERO;
     let mut allocations = 0;
     for (packet, header) in &ready {
@@ -126,13 +128,12 @@ fn run<S: Engine>(viewers: usize, packets: u64) {
         spent += begin.elapsed();
         allocations += allocator::calls() - calls;
     }
-    black_box(calls);
-    let forwards = packets * viewers as u64;
+    let forwards = packets * viewers as u64 * slots as u64;
     let with = allocator::live();
     drop(sessions);
     let bytes = (with - allocator::live()) / viewers as i64;
     println!(
-        "{{\"engine\": \"{}\", \"viewers\": {viewers}, \"forwards\": {forwards}, \"ns_per_forward\": {:.0}, \
+        "{{\"engine\": \"{}\", \"viewers\": {viewers}, \"slots\": {slots}, \"forwards\": {forwards}, \"ns_per_forward\": {:.0}, \
          \"allocations_per_forward\": {:.3}, \"bytes_per_idle_viewer\": {idle}, \"bytes_per_viewer\": {bytes}, \
          \"bytes_sent\": {}}}",
         S::NAME,
@@ -149,11 +150,12 @@ fn main() {
         given.unwrap_or(usual)
     };
     let (viewers, packets) = (number(0, 50), number(1, 2_000) as u64);
+    let slots = number(3, 1);
     let which = arguments.get(2).map_or("both", String::as_str);
     if matches!(which, "egress" | "both") {
-        run::<EgressViewer>(viewers, packets);
+        run::<EgressViewer>(viewers, packets, slots);
     }
     if matches!(which, "str0m" | "both") {
-        run::<Str0mViewer>(viewers, packets);
+        run::<Str0mViewer>(viewers, packets, slots);
     }
 }

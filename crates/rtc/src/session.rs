@@ -129,6 +129,8 @@ pub enum WriteError {
     NotBound,
     /// It does not fit into a datagram.
     TooLarge,
+    /// Something was sent under this sequence number, or long after it: a cipher must not use a number twice.
+    Repeated,
 }
 
 /// What a session wants done.

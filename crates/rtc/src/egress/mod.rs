@@ -93,9 +93,7 @@ impl EgressViewer {
             agreement: Box::new(agreement),
         };
         session.agreement.grow(&mut session.slots);
-        if session.outlets().any(|(_, o)| o.counts_transport()) {
-            session.estimate = Some(Box::default());
-        }
+        session.count_transport();
         let answer = session.answer();
         Ok((session, answer))
     }
@@ -109,6 +107,13 @@ impl EgressViewer {
                 repair: outlet.repair_ssrc,
             })
         })
+    }
+
+    /// Number packets across streams once a section agrees to it.
+    fn count_transport(&mut self) {
+        if self.estimate.is_none() && self.outlets().any(|(_, o)| o.counts_transport()) {
+            self.estimate = Some(Box::default());
+        }
     }
 
     /// Outlets with their slots.
@@ -275,6 +280,7 @@ impl Session for EgressViewer {
             self.ice.restart(credentials, remote);
         }
         self.agreement.grow(&mut self.slots);
+        self.count_transport();
         Ok(self.answer())
     }
 
@@ -339,6 +345,9 @@ impl Session for EgressViewer {
         let limit = Outlet::limit(packet);
         if limit > MAX_DATAGRAM {
             return Err(WriteError::TooLarge);
+        }
+        if !outlet.take(header.sequence) {
+            return Err(WriteError::Repeated);
         }
         let moment = Moment::new(self.opened, now);
         let transport = self.estimate.as_ref().map_or(0, |estimate| estimate.next());

@@ -6,7 +6,7 @@ use sanderling_media::{Codec, LayerStore, Packet};
 
 use super::repair::Sent;
 use super::rtp::{self, ExtensionIds, Fields, HEADER_LIMIT, Values};
-use super::srtp::{OVERHEAD, Outbound};
+use super::srtp::{OVERHEAD, Outbound, Used};
 use crate::random::Random;
 use crate::sdp::Section;
 use crate::session::Header;
@@ -66,6 +66,7 @@ pub(super) struct Outlet {
     acknowledged: bool,
     ids: ExtensionIds,
     last: Option<Last>,
+    used: Used,
     repair_sequence: u64,
     sent: Sent,
     store: Option<LayerStore>,
@@ -115,6 +116,7 @@ impl Outlet {
             acknowledged: false,
             ids: ExtensionIds::of(section),
             last: None,
+            used: Used::default(),
             // Below 2^15: a receiver that misses the first packets must not take a wrap for a rollover.
             repair_sequence: u64::from(ssrc & 0x7fff),
             sent: Sent::default(),
@@ -199,6 +201,11 @@ impl Outlet {
     /// Room that a packet takes at most.
     pub(super) fn limit(packet: &Packet) -> usize {
         HEADER_LIMIT + ORIGINAL_NUMBER + packet.payload.len() + OVERHEAD
+    }
+
+    /// Use a sequence number; false when it must not be used again.
+    pub(super) fn take(&mut self, sequence: u64) -> bool {
+        self.used.take(sequence)
     }
 
     /// Write a packet to the start of `out`, protected. Returns its length.

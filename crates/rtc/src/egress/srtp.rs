@@ -362,6 +362,48 @@ impl Replay {
     }
 }
 
+/// Sequence numbers that the packets of one source have used. A second packet under the same number would give the
+/// cipher the same nonce twice, which gives its key away (RFC 7714 section 8.4).
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    next: u64,
+    /// One bit for each of the last numbers before `next`.
+    bits: [u64; USED_WORDS],
+}
+
+/// Room for 1 024 numbers: repairs of a publisher's packets come that late at most.
+const USED_WORDS: usize = 16;
+
+impl Used {
+    const fn place(sequence: u64) -> (usize, u64) {
+        ((sequence / 64) as usize % USED_WORDS, 1 << (sequence % 64))
+    }
+
+    /// Use a number. False when it was used, or is so old that nobody knows.
+    pub(super) fn take(&mut self, sequence: u64) -> bool {
+        let reach = USED_WORDS as u64 * 64;
+        if sequence >= self.next {
+            if sequence - self.next >= reach {
+                self.bits = [0; USED_WORDS];
+            } else {
+                for skipped in self.next..sequence {
+                    let (word, bit) = Self::place(skipped);
+                    self.bits[word] &= !bit;
+                }
+            }
+            self.next = sequence + 1;
+        } else {
+            let (word, bit) = Self::place(sequence);
+            if self.next - sequence > reach || self.bits[word] & bit != 0 {
+                return false;
+            }
+        }
+        let (word, bit) = Self::place(sequence);
+        self.bits[word] |= bit;
+        true
+    }
+}
+
 /// Split keying material of DTLS (RFC 5764 section 4.2: client key, server key, client salt, server salt) into both
 /// directions of the server. `None` when it has another length.
 pub(super) fn contexts(profile: Profile, material: &[u8]) -> Option<(Outbound, Inbound)> {

@@ -187,6 +187,33 @@ fn replays_by_table() {
 }
 
 #[test]
+fn no_number_is_used_twice() {
+    // (number, may be used)
+    let rows = [
+        (30_000, true),
+        (30_000, false),
+        (30_003, true),
+        (30_001, true),
+        (30_001, false),
+        (30_002, true),
+        (31_024, true),
+        (30_001, false),
+        (30_000, false),
+        (30_004, true),
+        (90_000, true),
+        (89_999, true),
+        (89_999, false),
+        (88_977, true),
+        (88_976, false),
+        (31_024, false),
+    ];
+    let mut used = Used::default();
+    for (number, taken) in rows {
+        assert_eq!(used.take(number), taken, "{number}");
+    }
+}
+
+#[test]
 fn keying_material_of_the_wrong_length_is_refused() {
     for profile in [Profile::CmSha1, Profile::Gcm128, Profile::Gcm256] {
         assert!(contexts(profile, &[0; 59]).is_none());

@@ -286,6 +286,7 @@ fn what_cannot_be_sent_is_refused() {
             .write(rig.now, slot, &packet, header, &mut batch)
     };
     assert_eq!(write(&mut rig, 0, 1_900), Ok(()));
+    assert_eq!(write(&mut rig, 0, 1_900), Err(WriteError::Repeated));
     assert_eq!(write(&mut rig, 0, 2_000), Err(WriteError::TooLarge));
     assert_eq!(write(&mut rig, 1, 1), Err(WriteError::NotBound));
     assert!(!rig.session.bind(0, &track(Codec::H264)));
