@@ -63,6 +63,21 @@ impl Agreement {
         local.answer(&self.negotiated, sender)
     }
 
+    /// Let go of what only the answer needed: with a browser's two dozen codecs it is a kilobyte a section. A later
+    /// offer brings its own.
+    pub(super) fn trim(&mut self) {
+        for section in &mut self.negotiated.sections {
+            section.media_line = Default::default();
+            for codec in &mut section.codecs {
+                codec.parameters = String::new();
+                codec.encoding = String::new();
+                codec.feedback = Vec::new();
+            }
+            section.codecs.shrink_to_fit();
+            section.extensions.shrink_to_fit();
+        }
+    }
+
     /// What the handshake has to show and to see: our certificate and the digest of the peer's.
     pub(super) fn identity(&self) -> (&Config, [u8; 32]) {
         (&self.config, self.negotiated.fingerprint)

@@ -95,6 +95,7 @@ impl EgressViewer {
         session.agreement.grow(&mut session.slots);
         session.count_transport();
         let answer = session.answer();
+        session.agreement.trim();
         Ok((session, answer))
     }
 
@@ -281,7 +282,9 @@ impl Session for EgressViewer {
         }
         self.agreement.grow(&mut self.slots);
         self.count_transport();
-        Ok(self.answer())
+        let answer = self.answer();
+        self.agreement.trim();
+        Ok(answer)
     }
 
     fn fragment(&self) -> &str {
