@@ -176,6 +176,11 @@ impl<S: Engine> Rig<S> {
                 mids.push(changes.add_media(kind, Direction::RecvOnly, None, None, None));
             }
         }
+        let distinct: std::collections::HashSet<_> = mids.iter().collect();
+        if distinct.len() < mids.len() {
+            // The client draws them by lot, three letters each.
+            return Self::with_offer(now, certificate, slots, set_up, change);
+        }
         let (offer, pending) = changes.apply().unwrap();
         let config = config(now, certificate, 5);
         let (session, answer) = S::open(now, &change(offer.to_sdp_string()), config).unwrap();
