@@ -57,6 +57,9 @@ impl EgressViewer {
                     let least = self.least_round_trip.unwrap_or(sample);
                     let risen = least + sample.saturating_sub(least) / 16;
                     self.least_round_trip = Some(risen.min(sample));
+                    for outlet in self.slots.iter_mut().flatten().flatten() {
+                        outlet.set_round_trip(sample);
+                    }
                 }
             }
             Feedback::Missing { ssrc, pairs } => self.missing(ms, ssrc, pairs),

@@ -7,8 +7,8 @@ use crate::session::Header;
 /// Records of a ring at first and at most.
 const LEAST: usize = 64;
 const MOST: usize = 2048;
-/// The ring grows until it reaches back this far, milliseconds.
-const REACH_MS: u32 = 1_000;
+/// The ring grows until it reaches back four round trips, between these bounds, milliseconds.
+const REACH_MS: (u32, u32) = (500, 2_000);
 /// Layers that a record can name.
 const LAYER_LIMIT: u8 = 16;
 
@@ -52,6 +52,8 @@ pub(super) struct Sent {
     records: Vec<Record>,
     /// Highest sequence number so far.
     highest: Option<u64>,
+    /// Time to reach back, milliseconds.
+    reach_ms: u32,
     /// Limits for the render delay, which are the same for all that have them.
     pub(super) delay: Option<PlayoutDelay>,
 }
@@ -65,8 +67,14 @@ impl Sent {
     pub(super) fn clear(&mut self) {
         *self = Self {
             highest: self.highest,
+            reach_ms: self.reach_ms,
             ..Self::default()
         };
+    }
+
+    /// The round trip was measured: requests come that late, and are repeated.
+    pub(super) fn set_round_trip(&mut self, ms: u32) {
+        self.reach_ms = ms.saturating_mul(4);
     }
 
     /// Note a packet that goes out.
@@ -89,8 +97,9 @@ impl Sent {
         } else if highest - header.sequence >= self.records.len() as u64 {
             return;
         }
+        let reach_ms = self.reach_ms.clamp(REACH_MS.0, REACH_MS.1);
         let young =
-            |old: &Record| old.flags & USED != 0 && now_ms.wrapping_sub(old.sent_ms) < REACH_MS;
+            |old: &Record| old.flags & USED != 0 && now_ms.wrapping_sub(old.sent_ms) < reach_ms;
         let old = self.records[self.place(header.sequence)];
         if header.sequence > highest && young(&old) && self.records.len() < MOST {
             self.grow(highest);
@@ -228,18 +237,31 @@ mod tests {
                 number as u32,
             );
         }
-        // A second of them is kept, and room for as many as make a power of two.
-        assert_eq!(sent.records.len(), 1_024);
+        // Half a second of them is kept, and room for as many as make a power of two.
+        assert_eq!(sent.records.len(), 512);
         let sequence = sent.extend((67_999 - 65_536) as u16).unwrap();
         assert_eq!(sequence, 67_999);
         let resend = sent.find(sequence).unwrap();
         assert_eq!(resend.source, 7_000_002_999_u64 as u32);
         assert_eq!((resend.layer, resend.vp8, resend.delayed), (3, None, false));
-        assert!(sent.find(67_999 - 1_023).is_some());
-        assert!(sent.find(67_999 - 1_024).is_none());
+        assert!(sent.find(67_999 - 511).is_some());
+        assert!(sent.find(67_999 - 512).is_none());
         assert!(sent.find(68_000).is_none());
         // A number that is ahead of all is taken for an old one, not for one to come.
         assert_eq!(sent.extend(2_464), Some(2_464));
+    }
+
+    #[test]
+    fn the_ring_reaches_back_four_round_trips() {
+        // (round trip, records after 3 s of a packet a millisecond)
+        for (round_trip, records) in [(5, 512), (200, 1_024), (300, 2_048), (9_000, 2_048)] {
+            let mut sent = Sent::default();
+            sent.set_round_trip(round_trip);
+            for number in 0..3_000_u64 {
+                push(&mut sent, number, number, number as u32);
+            }
+            assert_eq!(sent.records.len(), records, "{round_trip} ms");
+        }
     }
 
     #[test]

@@ -316,6 +316,12 @@ impl Outlet {
         Some(total)
     }
 
+    /// The round trip was measured.
+    pub(super) fn set_round_trip(&mut self, round_trip: Duration) {
+        self.sent
+            .set_round_trip(u32::try_from(round_trip.as_millis()).unwrap_or(u32::MAX));
+    }
+
     /// The peer reported on the source.
     pub(super) fn reported(&mut self, lost: u8) {
         self.acknowledged = true;
