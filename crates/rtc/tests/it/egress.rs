@@ -296,6 +296,50 @@ fn what_cannot_be_sent_is_refused() {
 }
 
 #[test]
+fn damaged_and_repeated_datagrams_do_a_connection_no_harm() {
+    let certificate = Certificate::generate().unwrap();
+    let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
+    play(&mut rig, 0);
+    let before = rig.session.statistics();
+    let sent = std::mem::take(&mut rig.sent);
+    assert!(sent.len() > 40, "checks, handshake and reports");
+    let mut state = 1_u64;
+    let mut next = |limit: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    for datagram in &sent {
+        rig.feed(datagram);
+        for _ in 0..20 {
+            let mut damaged = datagram.clone();
+            for _ in 0..1 + next(3) {
+                let at = next(damaged.len());
+                damaged[at] ^= 1 << next(8);
+            }
+            damaged.truncate(1 + next(damaged.len() * 2));
+            rig.feed(&damaged);
+        }
+    }
+    let after = rig.session.statistics();
+    let counts = |s: &sanderling_rtc::Statistics| (s.nacks, s.key_frame_requests, s.retransmitted);
+    assert_eq!(counts(&after), counts(&before), "a replay was believed");
+    assert!(
+        rig.events
+            .iter()
+            .all(|event| matches!(event, Event::Connected)),
+        "{:?}",
+        rig.events
+    );
+    rig.seen.received.clear();
+    let packet = packet(Codec::Vp8, rig.now, 99_999, 0, &[0x10, 0]);
+    rig.write(0, &packet, header(65_600, 200_000));
+    rig.run(ms(100));
+    assert_eq!(rig.seen.received.len(), 1);
+}
+
+#[test]
 fn nothing_is_sent_once_consent_is_over() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);

@@ -125,6 +125,8 @@ pub struct Rig<S> {
     pub store: LayerStore,
     /// RTP datagrams to the client that get lost, by their number.
     pub lose: fn(usize) -> bool,
+    /// Everything that the client sent.
+    pub sent: Vec<Vec<u8>>,
     media: usize,
     /// Datagrams to the session (false) and to the client (true).
     flying: VecDeque<(Instant, bool, Vec<u8>)>,
@@ -195,6 +197,7 @@ impl<S: Engine> Rig<S> {
             now,
             store: LayerStore::default(),
             lose: |_| false,
+            sent: Vec::new(),
             media: 0,
             flying: VecDeque::new(),
             session_wake: Some(now),
@@ -310,6 +313,7 @@ impl<S: Engine> Rig<S> {
             match self.rtc.poll_output().unwrap() {
                 RtcOutput::Transmit(transmit) => {
                     let datagram = transmit.contents.to_vec();
+                    self.sent.push(datagram.clone());
                     self.flying.push_back((self.now + DELAY, false, datagram));
                 }
                 RtcOutput::Event(event) => match event {
