@@ -156,6 +156,8 @@ eslint: setup
 
 test-rust: setup
 	@$(STEP) 'cargo test' $(CARGO) test $(LOCKED) --quiet --workspace
+	@$(STEP) 'same, with the oracle' $(CARGO) test $(LOCKED) --quiet -p sanderling-sfu -p sanderling-lab \
+		--features sanderling-sfu/str0m-viewer
 
 test-web: build
 	@$(STEP) 'web tests' npm --prefix web test --silent
