@@ -147,3 +147,21 @@ async def test_a_closed_storage_fails_its_check(storage):
     await storage.aclose()
     with pytest.raises(SanderlingError):
         await storage.check()
+
+
+async def test_a_query_whose_caller_is_gone_is_carried_out_before_the_end(storage):
+    """Else the driver's thread would report to a loop that is closed by then."""
+    caller = asyncio.create_task(storage.create_project("one"))
+    while not storage.under_way:
+        await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert storage.under_way
+    await storage.aclose()
+    assert not storage.under_way
+
+    again = SqliteStorage(storage.path.parent)
+    await again.open()
+    assert [project.name for project in await again.projects()] == ["one"]
+    await again.aclose()

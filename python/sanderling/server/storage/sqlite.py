@@ -10,9 +10,10 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Row, create_engine, event, insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
@@ -35,6 +36,28 @@ DATABASE = "sanderling.db"
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process's transaction before it fails."""
 APP_ID_ATTEMPTS = 8
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _to_its_end(query: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Carry a query of the storage out even when its caller is cancelled.
+
+    A query that is cut off leaves a thread of the driver at work, which then reports to a loop that may be closed.
+    """
+
+    @wraps(query)
+    async def carried_out(*args: P.args, **kwargs: P.kwargs) -> T:
+        storage = args[0]
+        assert isinstance(storage, SqliteStorage)
+        task = asyncio.get_running_loop().create_task(query(*args, **kwargs))
+        storage.under_way.add(task)
+        task.add_done_callback(storage.ended)
+        return await asyncio.shield(task)
+
+    return carried_out
 
 
 def make_state_folder(folder: Path) -> None:
@@ -100,6 +123,14 @@ class SqliteStorage:
         self._clock = clock
         self._engine: AsyncEngine | None = None
         self._file: tuple[int, int] = (0, 0)
+        self.under_way: set[asyncio.Task[Any]] = set()
+        """Queries that have not ended, their callers' or nobody's any more."""
+
+    def ended(self, task: asyncio.Task[Any]) -> None:
+        """A query has ended; what it failed with is its caller's affair, if that one still waits."""
+        self.under_way.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     @property
     def path(self) -> Path:
@@ -139,6 +170,8 @@ class SqliteStorage:
     async def aclose(self) -> None:
         """See ``Storage.aclose``."""
         engine, self._engine = self._engine, None
+        if self.under_way:
+            await asyncio.wait(self.under_way)
         if engine is not None:
             await engine.dispose()
 
@@ -147,6 +180,7 @@ class SqliteStorage:
             raise SanderlingError(ErrorCode.INTERNAL_ERROR, "the storage is not open")
         return self._engine
 
+    @_to_its_end
     async def check(self) -> None:
         """See ``Storage.check``. A file that was deleted or replaced can still be read here, but by nobody else."""
         if await asyncio.to_thread(_identity, self.path) != self._file:
@@ -154,6 +188,7 @@ class SqliteStorage:
         async with self._opened().connect() as connection:
             await connection.execute(select(projects.c.app_id).limit(1))
 
+    @_to_its_end
     async def project(self, app_id: int) -> Project | None:
         """See ``Storage.project``."""
         async with self._opened().connect() as connection:
@@ -161,12 +196,14 @@ class SqliteStorage:
             row = found.one_or_none()
         return _project(row) if row is not None else None
 
+    @_to_its_end
     async def projects(self) -> list[Project]:
         """See ``Storage.projects``."""
         async with self._opened().connect() as connection:
             found = await connection.execute(select(projects).order_by(projects.c.created, projects.c.app_id))
             return [_project(row) for row in found]
 
+    @_to_its_end
     async def create_project(
         self, name: str, *, l3: bool = False, max_plays: int = DEFAULT_MAX_PLAYS
     ) -> Project:
@@ -191,6 +228,7 @@ class SqliteStorage:
             return project
         raise SanderlingError(ErrorCode.INTERNAL_ERROR, "no free AppID was found")
 
+    @_to_its_end
     async def update_project(
         self, app_id: int, *, name: str | None = None, l3: bool | None = None, max_plays: int | None = None
     ) -> Project:
