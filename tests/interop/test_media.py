@@ -27,8 +27,11 @@ async def test_one_browser_sees_and_hears_another(codec: str, new_page: NewPage,
     await bob.open("bob", autoplay=1, mode=2)
 
     figures = await bob.wait_frames("film")
-    # Twenty clocks were read, however coarse the encoder's first pictures were; what they say lies in the past, by
-    # less than the test may take.
+    # Every picture's clock is read, and what it says lies in the past, by less than the test may take. Chromium's VP9
+    # and AV1 encoders leave cells of the picture before: between two connections of one page, with no server, the
+    # clock of half of their 720-line pictures cannot be read either. There only the twenty that were waited for count.
+    if codec in ("VP8", "H264"):
+        assert int(figures["readable"]) >= 0.9 * int(figures["frames"])
     assert 0 < float(figures["delayMs"]) < 20_000
     assert 0 < float(figures["firstFrameMs"]) < 20_000
     assert abs(await bob.tone_hz("film") - PAGE_TONE_HZ) < 15
