@@ -2,6 +2,7 @@
 
 mod capture_clock;
 mod certificate;
+pub mod client;
 mod config;
 mod egress;
 pub mod fuzz;

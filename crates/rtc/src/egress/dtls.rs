@@ -174,7 +174,7 @@ impl Association {
     }
 }
 
-fn profile_of(profile: SrtpProfile) -> Option<Profile> {
+pub(crate) fn profile_of(profile: SrtpProfile) -> Option<Profile> {
     match profile {
         SrtpProfile::AES128_CM_SHA1_80 => Some(Profile::CmSha1),
         SrtpProfile::AEAD_AES_128_GCM => Some(Profile::Gcm128),

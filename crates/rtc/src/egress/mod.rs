@@ -4,7 +4,7 @@
 //! peer may ask for again lie once in the [`LayerStore`] of their stream, however many viewers it has.
 
 mod agreement;
-mod dtls;
+pub(crate) mod dtls;
 mod estimate;
 mod feedback;
 pub(crate) mod fuzz;
@@ -13,8 +13,8 @@ mod repair;
 mod rtcp;
 mod rtp;
 mod slot;
-mod srtp;
-mod stun;
+pub(crate) mod srtp;
+pub(crate) mod stun;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

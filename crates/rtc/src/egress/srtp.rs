@@ -6,7 +6,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{constant_time, hmac};
 
 /// Most bytes that protection adds to a packet: the tag and the index of SRTCP under GCM.
-pub(super) const OVERHEAD: usize = 20;
+pub(crate) const OVERHEAD: usize = 20;
 
 const GCM_TAG: usize = 16;
 const SHA1_TAG: usize = 10;
@@ -24,7 +24,7 @@ const LABELS_RTCP: [u8; 3] = [3, 4, 5];
 
 /// Protection profile that DTLS agreed on (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Profile {
+pub(crate) enum Profile {
     /// SRTP_AES128_CM_HMAC_SHA1_80
     CmSha1,
     /// SRTP_AEAD_AES_128_GCM
@@ -281,7 +281,7 @@ fn cm_iv(salt: &[u8; 14], ssrc: u32, index: u64) -> [u8; 16] {
 }
 
 /// What the server sends with.
-pub(super) struct Outbound {
+pub(crate) struct Outbound {
     rtp: Cipher,
     rtcp: Cipher,
     index: u32,
@@ -290,7 +290,7 @@ pub(super) struct Outbound {
 impl Outbound {
     /// Protect the RTP packet of `length` bytes, `header` of them header, at the start of `buffer`. Returns the length
     /// with the tag. `sequence` is extended by the rollover counter.
-    pub(super) fn seal_rtp(
+    pub(crate) fn seal_rtp(
         &self,
         buffer: &mut [u8],
         header: usize,
@@ -302,7 +302,7 @@ impl Outbound {
     }
 
     /// Protect the compound RTCP packet of `length` bytes at the start of `buffer`.
-    pub(super) fn seal_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+    pub(crate) fn seal_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let index = self.index;
         self.index = (index + 1) & !ENCRYPTED;
         self.rtcp.seal_rtcp(buffer, length, index)
@@ -310,14 +310,14 @@ impl Outbound {
 }
 
 /// What the peer's RTCP is read with. No RTP comes from a viewer.
-pub(super) struct Inbound {
+pub(crate) struct Inbound {
     rtcp: Cipher,
     windows: Vec<(u32, Replay)>,
 }
 
 impl Inbound {
     /// Open the SRTCP packet in `buffer` in place. `None` when it is not authentic or came before.
-    pub(super) fn open_rtcp<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn open_rtcp<'a>(&mut self, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
         let (length, index) = self.rtcp.open_rtcp(buffer)?;
         let ssrc = u32::from_be_bytes(buffer.get(4..RTCP_HEADER)?.try_into().ok()?);
         let place = match self.windows.iter().position(|(sender, _)| *sender == ssrc) {
@@ -425,6 +425,10 @@ pub(super) fn contexts(profile: Profile, material: &[u8]) -> Option<(Outbound, I
     };
     Some((outbound, inbound))
 }
+
+mod client;
+
+pub(crate) use client::{Receiver, client_contexts};
 
 #[cfg(test)]
 #[path = "srtp_vectors.rs"]

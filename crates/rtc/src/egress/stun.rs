@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use aws_lc_rs::{constant_time, hmac};
 
 /// Size of the largest answer, bytes: header, an IPv6 address, integrity and fingerprint.
-pub(super) const ANSWER_LIMIT: usize = HEADER + 24 + INTEGRITY + FINGERPRINT;
+pub(crate) const ANSWER_LIMIT: usize = HEADER + 24 + INTEGRITY + FINGERPRINT;
 
 const HEADER: usize = 20;
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
@@ -29,13 +29,13 @@ const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT_ATTRIBUTE: u16 = 0x8028;
 
 /// A key of MESSAGE-INTEGRITY: the password itself (short-term credentials, RFC 8489 section 9.1.1).
-pub(super) fn integrity_key(password: &str) -> hmac::Key {
+pub(crate) fn integrity_key(password: &str) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes())
 }
 
 /// What a datagram turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// A request that knows the password.
     Authentic(Check),
     /// A request that has to be refused, with its error code.
@@ -48,17 +48,17 @@ pub(super) enum Request {
 
 /// An authenticated connectivity check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Check {
+pub(crate) struct Check {
     /// Transaction id.
-    pub(super) transaction: [u8; 12],
+    pub(crate) transaction: [u8; 12],
     /// The peer's idea of the priority of its side of the path.
-    pub(super) priority: u32,
+    pub(crate) priority: u32,
     /// Whether the path is nominated.
-    pub(super) nominates: bool,
+    pub(crate) nominates: bool,
 }
 
 /// Read a request that was sent to `local` by the peer that calls itself `remote`.
-pub(super) fn read(datagram: &[u8], local: &str, remote: &str, key: &hmac::Key) -> Request {
+pub(crate) fn read(datagram: &[u8], local: &str, remote: &str, key: &hmac::Key) -> Request {
     let Some((header, attributes)) = datagram.split_at_checked(HEADER) else {
         return Request::Junk;
     };
@@ -189,7 +189,7 @@ impl<'a> Message<'a> {
 }
 
 /// Write the answer to an authenticated check into `out`, which holds at least [`ANSWER_LIMIT`] bytes.
-pub(super) fn success(
+pub(crate) fn success(
     out: &mut [u8],
     transaction: [u8; 12],
     from: SocketAddr,
@@ -276,6 +276,10 @@ pub(super) fn request(username: &str, priority: u32, nominates: bool, key: &hmac
     let length = message.finish();
     out[..length].to_vec()
 }
+
+mod client;
+
+pub(crate) use client::{BindingRequest, REQUEST_LIMIT, Response, read_response};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
