@@ -7,6 +7,7 @@
 
 mod config;
 mod counters;
+mod departures;
 mod frame;
 pub mod fuzz;
 mod interfaces;

@@ -14,11 +14,12 @@ use sanderling_sfu::{
 
 use crate::config::Backend;
 use crate::counters::Counters;
+use crate::departures::Departures;
 use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::{Notice, Outbox};
 use crate::sockets::{Endpoint, Routes};
 use crate::tcp::{Connections, ReadResult};
-use crate::transmit::{Batch, Carrier};
+use crate::transmit::Carrier;
 
 /// The mailbox's token; sockets come after it.
 pub(crate) const MAILBOX: Token = Token(0);
@@ -45,16 +46,11 @@ pub(crate) struct Start {
 struct Core {
     worker: Worker,
     id: WorkerId,
-    sender: Carrier,
-    sockets: Vec<UdpSocket>,
-    routes: Routes,
-    tcp: Connections,
-    batch: Batch,
+    departures: Departures,
     notices: Vec<Notice>,
     /// Messages for each peer worker, delivered once per turn.
     peers: Vec<Vec<PeerMessage>>,
     wake_at: Instant,
-    counters: Arc<[Counters]>,
 }
 
 pub(crate) struct Reactor {
@@ -108,18 +104,20 @@ impl Reactor {
                 now,
             ),
             id: config.id,
-            sender: Carrier::new(backend),
-            routes: Routes::new(shown),
-            tcp,
-            batch: Batch::new(),
+            departures: Departures::new(
+                Carrier::new(backend),
+                sockets,
+                Routes::new(shown),
+                tcp,
+                counters,
+                usize::from(config.id.0),
+            ),
             notices: Vec::new(),
             peers: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
             wake_at: now,
-            counters,
-            sockets,
         };
         Ok(Reactor {
-            udp_ready: vec![true; core.sockets.len()],
+            udp_ready: vec![true; core.departures.sockets.len()],
             core,
             config,
             receiver: Carrier::new(backend),
@@ -155,11 +153,11 @@ impl Reactor {
 
     /// How long the thread may sleep.
     fn sleep(&self, now: Instant) -> Duration {
-        if self.mail.more || self.core.tcp.has_more() || self.udp_ready.contains(&true) {
+        if self.mail.more || self.core.departures.tcp.has_more() || self.udp_ready.contains(&true) {
             return Duration::ZERO;
         }
         let mut until = self.core.wake_at;
-        if let Some(at) = self.core.tcp.wake_at() {
+        if let Some(at) = self.core.departures.tcp.wake_at() {
             until = until.min(at);
         }
         until.saturating_duration_since(now).min(LONGEST_SLEEP)
@@ -170,10 +168,12 @@ impl Reactor {
             match event.token() {
                 MAILBOX => {}
                 Token(token) if token <= self.udp_ready.len() => self.udp_ready[token - 1] = true,
-                token => self
-                    .core
-                    .tcp
-                    .ready(token, event.is_readable(), event.is_writable()),
+                token => {
+                    self.core
+                        .departures
+                        .tcp
+                        .ready(token, event.is_readable(), event.is_writable())
+                }
             }
         }
     }
@@ -184,14 +184,14 @@ impl Reactor {
         let core = &mut self.core;
 
         self.mailboxes[usize::from(core.id.0)].take(&mut self.mail);
-        core.dropped(self.mail.dropped);
+        core.departures.dropped(self.mail.dropped);
         for command in self.mail.commands.drain(..) {
             self.current = ticket(&command);
             core.feed(now, Input::Command(command));
             self.current = None;
         }
         for (from, message) in self.mail.peers.drain(..) {
-            core.feed(now, Input::Peer(from, message));
+            core.worker.handle(now, Input::Peer(from, message));
         }
 
         for index in 0..self.udp_ready.len() {
@@ -203,29 +203,30 @@ impl Reactor {
             }
         }
 
-        core.tcp.accept(registry, now);
-        core.tcp.take_readable(&mut self.readable);
+        core.departures.tcp.accept(registry, now);
+        core.departures.tcp.take_readable(&mut self.readable);
         for index in self.readable.drain(..) {
             if !core.read_tcp(index, &mut self.scratch, now)
-                && let Some(path) = core.tcp.close(index, registry)
+                && let Some(path) = core.departures.tcp.close(index, registry)
             {
                 core.feed(now, Input::TcpClosed(path));
             }
         }
-        core.tcp.sweep(now, &mut self.ended);
+        core.departures.tcp.sweep(now, &mut self.ended);
 
         if now >= core.wake_at {
-            core.feed(now, Input::Timeout);
+            core.worker.handle(now, Input::Timeout);
         }
+        core.drain(now);
 
-        core.flush_udp();
-        core.tcp.flush(now, &mut self.ended);
+        core.departures.flush();
+        core.departures.tcp.flush(now, &mut self.ended);
         for index in self.ended.drain(..) {
-            if let Some(path) = core.tcp.close(index, registry) {
+            if let Some(path) = core.departures.tcp.close(index, registry) {
                 core.feed(now, Input::TcpClosed(path));
             }
         }
-        core.flush_udp();
+        core.departures.flush();
         core.deliver(&self.mailboxes);
         core.count();
         self.outbox.push(&mut core.notices);
@@ -239,8 +240,8 @@ impl Reactor {
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let detail = said.unwrap_or("no message").to_owned();
         let core = &mut self.core;
-        core.tcp.close_all(self.poll.registry());
-        core.batch.clear();
+        core.departures.tcp.close_all(self.poll.registry());
+        core.departures.clear();
         for peer in &mut core.peers {
             peer.clear();
         }
@@ -291,25 +292,18 @@ fn ticket(command: &Command) -> Option<Ticket> {
 }
 
 impl Core {
-    fn counters(&self) -> &Counters {
-        &self.counters[usize::from(self.id.0)]
-    }
-
-    fn dropped(&self, count: u64) {
-        Counters::add(&self.counters().datagrams_dropped, count);
-    }
-
-    /// One mutation, then drain.
+    /// One thing in, then everything that comes of it out.
     fn feed(&mut self, now: Instant, input: Input<'_>) {
         #[cfg(test)]
         tests::maybe_fail(&input);
         self.worker.handle(now, input);
+        self.drain(now);
+    }
+
+    /// Carry out what the worker wants done.
+    fn drain(&mut self, now: Instant) {
         loop {
-            if self.batch.is_full() {
-                self.flush_udp();
-            }
-            match self.worker.poll(now, self.batch.space()) {
-                Output::Transmit { path, len } => self.transmit(path, len),
+            match self.worker.poll(now, &mut self.departures) {
                 Output::Event(event) => self.notices.push(Notice::Event(event)),
                 Output::Peer(worker, message) => {
                     if let Some(messages) = self.peers.get_mut(usize::from(worker.0)) {
@@ -324,27 +318,10 @@ impl Core {
         }
     }
 
-    fn transmit(&mut self, path: Path, len: usize) {
-        match path.protocol {
-            Protocol::Udp => match self.routes.socket(path.local, path.remote) {
-                Some(socket) => self.batch.commit(socket, path.remote, len),
-                None => self.dropped(1),
-            },
-            Protocol::Tcp => {
-                if self.tcp.send(path, self.batch.peek(len)) {
-                    Counters::add(&self.counters().packets_out, 1);
-                    Counters::add(&self.counters().bytes_out, len as u64);
-                } else {
-                    self.dropped(1);
-                }
-            }
-        }
-    }
-
     /// Read one batch from a UDP socket; true when it may hold more.
     fn receive(&mut self, carrier: &mut Carrier, socket: usize, now: Instant) -> bool {
-        let received = carrier.receive(&self.sockets[socket]);
-        let local = self.routes.shown(socket);
+        let received = carrier.receive(&self.departures.sockets[socket]);
+        let local = self.departures.routes.shown(socket);
         let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
         for index in 0..received.count {
             let Some((remote, datagram)) = carrier.datagram(index) else {
@@ -353,35 +330,30 @@ impl Core {
             };
             packets += 1;
             bytes += datagram.len() as u64;
-            self.routes.heard(socket, remote);
-            self.feed(
-                now,
-                Input::Datagram(
-                    Path {
-                        protocol: Protocol::Udp,
-                        local,
-                        remote,
-                    },
-                    datagram,
-                ),
-            );
+            self.departures.routes.heard(socket, remote);
+            let path = Path {
+                protocol: Protocol::Udp,
+                local,
+                remote,
+            };
+            self.worker.handle(now, Input::Datagram(path, datagram));
         }
-        Counters::add(&self.counters().packets_in, packets);
-        Counters::add(&self.counters().bytes_in, bytes);
-        self.dropped(dropped);
+        Counters::add(&self.departures.counters().packets_in, packets);
+        Counters::add(&self.departures.counters().bytes_in, bytes);
+        self.departures.dropped(dropped);
         received.more
     }
 
     /// Read a connection's share of this turn; false when it ended or broke the framing.
     fn read_tcp(&mut self, index: usize, scratch: &mut [u8], now: Instant) -> bool {
-        let Some(path) = self.tcp.path(index) else {
+        let Some(path) = self.departures.tcp.path(index) else {
             return true;
         };
-        let mut deframer = self.tcp.take_deframer(index);
+        let mut deframer = self.departures.tcp.take_deframer(index);
         let (mut packets, mut bytes, mut total) = (0, 0, 0);
         let open = loop {
             // Read until there is nothing: a short read says nothing about an end that came with it.
-            let count = match self.tcp.read(index, scratch) {
+            let count = match self.departures.tcp.read(index, scratch) {
                 ReadResult::Bytes(count) => count,
                 ReadResult::Empty => break true,
                 ReadResult::Ended => break false,
@@ -389,35 +361,30 @@ impl Core {
             let outcome = deframer.push(&scratch[..count], |datagram| {
                 packets += 1;
                 bytes += datagram.len() as u64;
-                self.feed(now, Input::Datagram(path, datagram));
+                self.worker.handle(now, Input::Datagram(path, datagram));
             });
             if outcome.is_err() {
                 break false;
             }
             total += count;
             if total >= READ_PER_TURN {
-                self.tcp.read_later(index);
+                self.departures.tcp.read_later(index);
                 break true;
             }
         };
-        self.tcp.put_deframer(index, deframer, packets > 0, now);
-        Counters::add(&self.counters().packets_in, packets);
-        Counters::add(&self.counters().bytes_in, bytes);
+        self.departures
+            .tcp
+            .put_deframer(index, deframer, packets > 0, now);
+        Counters::add(&self.departures.counters().packets_in, packets);
+        Counters::add(&self.departures.counters().bytes_in, bytes);
         open
-    }
-
-    fn flush_udp(&mut self) {
-        let sent = self.batch.flush(&mut self.sender, &self.sockets);
-        Counters::add(&self.counters().packets_out, sent.packets);
-        Counters::add(&self.counters().bytes_out, sent.bytes);
-        self.dropped(sent.dropped);
     }
 
     /// Publish how much the worker holds. No session or binding comes or goes without an event, and counting bindings
     /// costs a walk over the viewers, so turns without one are left out.
     fn count(&self) {
         if !self.notices.is_empty() {
-            let counters = self.counters();
+            let counters = self.departures.counters();
             counters
                 .sessions
                 .store(self.worker.sessions() as u64, Relaxed);

@@ -54,11 +54,6 @@ impl Batch {
         &mut self.buffer[self.used..self.used + MAX_DATAGRAM]
     }
 
-    /// The first `len` bytes of [`space`](Self::space), without keeping them.
-    pub fn peek(&self, len: usize) -> &[u8] {
-        &self.buffer[self.used..self.used + len]
-    }
-
     /// Keep the first `len` bytes of [`space`](Self::space).
     pub fn commit(&mut self, socket: usize, remote: SocketAddr, len: usize) {
         self.entries.push(Entry {

@@ -4,11 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sanderling_sfu::{
-    Event, Input, Output, Path, PeerMessage, Protocol, Worker, WorkerConfig, WorkerId,
+    Batch, Event, Input, Output, Path, PeerMessage, Protocol, Worker, WorkerConfig, WorkerId,
 };
-
-/// Size of the buffer that the worker writes datagrams to.
-const BUFFER: usize = 2048;
 
 pub(crate) struct Host {
     pub address: SocketAddr,
@@ -22,6 +19,12 @@ pub(crate) struct Produced {
     pub datagrams: Vec<(SocketAddr, Vec<u8>)>,
     pub events: Vec<Event>,
     pub peers: Vec<(WorkerId, PeerMessage)>,
+}
+
+impl Batch for Produced {
+    fn push(&mut self, path: Path, datagram: &[u8]) {
+        self.datagrams.push((path.remote, datagram.to_vec()));
+    }
 }
 
 impl Host {
@@ -50,15 +53,15 @@ impl Host {
         }
     }
 
-    /// One mutation, then drain.
-    pub fn feed(&mut self, now: Instant, input: Input<'_>, produced: &mut Produced) {
+    /// Take in one thing; [`Host::drain`] before the clock moves.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.worker.handle(now, input);
-        let mut buffer = [0; BUFFER];
+    }
+
+    /// Collect what came of it.
+    pub fn drain(&mut self, now: Instant, produced: &mut Produced) {
         loop {
-            match self.worker.poll(now, &mut buffer) {
-                Output::Transmit { path, len } => produced
-                    .datagrams
-                    .push((path.remote, buffer[..len].to_vec())),
+            match self.worker.poll(now, produced) {
                 Output::Event(event) => produced.events.push(event),
                 Output::Peer(worker, message) => produced.peers.push((worker, message)),
                 Output::WakeAt(at) => {
@@ -67,5 +70,11 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// One thing, then everything that comes of it.
+    pub fn feed(&mut self, now: Instant, input: Input<'_>, produced: &mut Produced) {
+        self.handle(now, input);
+        self.drain(now, produced);
     }
 }

@@ -376,9 +376,7 @@ impl Lab {
             .peek()
             .is_some_and(|Reverse((at, _))| *at <= self.now)
         {
-            if let Some(Reverse((_, key))) = self.queue.pop()
-                && let Some(arrival) = self.arrivals.remove(&key)
-            {
+            if let Some(arrival) = self.take_arrival() {
                 self.arrive(arrival);
             }
             return;
@@ -402,6 +400,19 @@ impl Lab {
         }
     }
 
+    fn take_arrival(&mut self) -> Option<Arrival> {
+        let Reverse((_, key)) = self.queue.pop()?;
+        self.arrivals.remove(&key)
+    }
+
+    /// Whether the next arrival is due and one more datagram for this worker: it reads all of them before it answers.
+    fn more_for(&self, host: usize) -> bool {
+        self.queue.peek().is_some_and(|Reverse((at, key))| {
+            *at <= self.now
+                && matches!(self.arrivals.get(key), Some(Arrival::ToWorker { worker, .. }) if *worker == host)
+        })
+    }
+
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::ToWorker {
@@ -409,8 +420,12 @@ impl Lab {
                 from,
                 datagram,
             } => {
-                let path = self.hosts[worker].path(from);
-                self.feed(worker, Input::Datagram(path, &datagram));
+                let host = &mut self.hosts[worker];
+                let path = host.path(from);
+                host.handle(self.now, Input::Datagram(path, &datagram));
+                if !self.more_for(worker) {
+                    self.drain(worker);
+                }
             }
             Arrival::ToPeer {
                 peer,
@@ -430,8 +445,13 @@ impl Lab {
     }
 
     fn feed(&mut self, worker: usize, input: Input<'_>) {
+        self.hosts[worker].handle(self.now, input);
+        self.drain(worker);
+    }
+
+    fn drain(&mut self, worker: usize) {
         let mut produced = Produced::default();
-        self.hosts[worker].feed(self.now, input, &mut produced);
+        self.hosts[worker].drain(self.now, &mut produced);
         let from = self.hosts[worker].address;
         order(&mut produced.datagrams);
         for (to, datagram) in produced.datagrams {

@@ -65,6 +65,12 @@ pub trait Session {
         batch: &mut B,
     ) -> Result<(), WriteError>;
 
+    /// Whether nothing has happened since [`Session::poll`] last returned [`Output::WakeAt`] that another call would
+    /// bring out: a write usually leaves nothing behind.
+    fn is_drained(&self) -> bool {
+        false
+    }
+
     /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
     fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool;
 

@@ -1,7 +1,7 @@
 //! The whole surface of the worker core: what goes in, what comes out.
 //!
 //! A [`crate::Worker`] owns publishers, viewers and the fan-out between them. It has no socket, no clock and no
-//! thread. Contract: one `handle`, then `poll` until it returns [`Output::WakeAt`].
+//! thread. Contract: any number of `handle` with one `now`, then `poll` until it returns [`Output::WakeAt`].
 
 // Fields of commands and events are nouns of the glossary; their variant says what they are for.
 #![allow(missing_docs)]
@@ -202,11 +202,9 @@ pub enum CloseReason {
     PeerClosed,
 }
 
-/// What a worker wants done.
+/// What a worker wants done, besides the datagrams that it puts into the caller's batch.
 #[derive(Debug)]
 pub enum Output {
-    /// Send the first `len` bytes of the caller's buffer.
-    Transmit { path: Path, len: usize },
     /// Hand to the control plane.
     Event(Event),
     /// Hand to another worker.

@@ -1,32 +1,44 @@
 //! Datagrams that wait to leave.
 
 use sanderling_media::Path;
-use sanderling_rtc::Batch;
+use sanderling_rtc::{Batch, MAX_DATAGRAM};
 
-/// Finished datagrams in one piece of memory that is kept from burst to burst.
+/// Finished datagrams in one piece of memory that is kept from burst to burst. Forwarded packets do not come by here:
+/// they are written to where they leave from.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     /// Bytes in use; what is behind them was used before and is kept, so that room need not be cleared again.
     end: usize,
     entries: Vec<(Path, usize, usize)>,
-    next: usize,
 }
 
 impl Outbox {
-    /// Copy the next datagram to the start of `buffer`. A datagram larger than the buffer is dropped.
-    pub(crate) fn take(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
-        while let Some(&(path, start, end)) = self.entries.get(self.next) {
-            self.next += 1;
-            if let Some(room) = buffer.get_mut(..end - start) {
-                room.copy_from_slice(&self.bytes[start..end]);
-                return Some((path, end - start));
-            }
+    /// Room for one datagram of [`MAX_DATAGRAM`] bytes; [`Outbox::commit`] keeps what was written to it.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.reserve(MAX_DATAGRAM)
+    }
+
+    fn reserve(&mut self, limit: usize) -> &mut [u8] {
+        if self.bytes.len() < self.end + limit {
+            self.bytes.resize(self.end + limit, 0);
+        }
+        &mut self.bytes[self.end..self.end + limit]
+    }
+
+    /// Keep the first `len` bytes of [`Outbox::room`].
+    pub(crate) fn commit(&mut self, path: Path, len: usize) {
+        let start = self.end;
+        self.end = (start + len).min(self.bytes.len());
+        self.entries.push((path, start, self.end));
+    }
+
+    /// Move everything to `batch`, oldest first.
+    pub(crate) fn empty_into<B: Batch>(&mut self, batch: &mut B) {
+        for (path, start, end) in self.entries.drain(..) {
+            batch.push(path, &self.bytes[start..end]);
         }
         self.end = 0;
-        self.entries.clear();
-        self.next = 0;
-        None
     }
 }
 
@@ -39,15 +51,9 @@ impl Batch for Outbox {
     }
 
     fn put(&mut self, path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {
-        let start = self.end;
-        if self.bytes.len() < start + limit {
-            self.bytes.resize(start + limit, 0);
-        }
-        let room = &mut self.bytes[start..];
-        let used = write(room).min(room.len());
+        let used = write(self.reserve(limit)).min(limit);
         if used > 0 {
-            self.end = start + used;
-            self.entries.push((path, start, self.end));
+            self.commit(path, used);
         }
     }
 }
@@ -67,16 +73,24 @@ mod tests {
             local: address,
             remote: address,
         };
+        #[derive(Default)]
+        struct Lengths(Vec<usize>);
+        impl Batch for Lengths {
+            fn push(&mut self, _path: Path, datagram: &[u8]) {
+                self.0.push(datagram.len());
+            }
+        }
         let mut outbox = Outbox::default();
-        let mut buffer = [0; 4];
         for _ in 0..2 {
             outbox.push(path, &[1, 2]);
-            outbox.push(path, &[9; 5]);
+            outbox.put(path, 9, |_| 0);
+            outbox.room()[..3].fill(7);
+            outbox.commit(path, 3);
             outbox.push(path, &[3]);
-            assert_eq!(outbox.take(&mut buffer), Some((path, 2)));
-            assert_eq!(buffer[..2], [1, 2]);
-            assert_eq!(outbox.take(&mut buffer), Some((path, 1)));
-            assert_eq!(outbox.take(&mut buffer), None);
+            assert_eq!(outbox.bytes[..6], [1, 2, 7, 7, 7, 3]);
+            let mut lengths = Lengths::default();
+            outbox.empty_into(&mut lengths);
+            assert_eq!(lengths.0, [2, 3, 1]);
             assert_eq!((outbox.end, outbox.entries.len()), (0, 0));
         }
     }

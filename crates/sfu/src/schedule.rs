@@ -1,8 +1,9 @@
 //! Who wants to be woken when, without asking everybody.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
+use crate::number_map::NumberMap;
 use crate::{SessionId, StreamId};
 
 /// Whose timer it is.
@@ -18,7 +19,7 @@ pub(crate) enum Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     sorted: BTreeSet<(Instant, Timer)>,
-    current: HashMap<Timer, Instant>,
+    current: NumberMap<Timer, Instant>,
 }
 
 impl Schedule {

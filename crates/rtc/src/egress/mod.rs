@@ -53,6 +53,8 @@ pub struct EgressViewer {
     association: Option<Box<Association>>,
     connected: bool,
     over: bool,
+    /// Nothing but writes that leave nothing to poll has happened since the last drain.
+    drained: bool,
     events: VecDeque<Event>,
     /// Slot and sequence number of packets to send again.
     repairs: VecDeque<(u16, u64)>,
@@ -84,6 +86,7 @@ impl EgressViewer {
             association: None,
             connected: false,
             over: false,
+            drained: false,
             events: VecDeque::new(),
             repairs: VecDeque::new(),
             report_at: None,
@@ -231,6 +234,7 @@ impl EgressViewer {
 
 impl Session for EgressViewer {
     fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Accepted {
+        self.drained = false;
         match demux::classify(datagram).filter(|_| !self.over) {
             Some(Class::Stun) => self.ice.handle(now, path, datagram),
             Some(Class::Dtls) => self.handle_handshake(now, path, datagram),
@@ -241,6 +245,7 @@ impl Session for EgressViewer {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.drained = false;
         if let Some(association) = &mut self.association {
             association.handle_timeout(now);
         }
@@ -251,6 +256,7 @@ impl Session for EgressViewer {
             return Output::Event(event);
         }
         if self.over {
+            self.drained = true;
             return Output::WakeAt(None, WakeReason::Idle);
         }
         if let Some((path, len)) = self.ice.answer(buffer) {
@@ -266,6 +272,7 @@ impl Session for EgressViewer {
         if let Some(output) = self.poll_report(now, buffer) {
             return output;
         }
+        self.drained = true;
         match (handshake, self.report_at) {
             (None, None) => Output::WakeAt(None, WakeReason::Idle),
             (Some(at), report) if report.is_none_or(|report| at < report) => {
@@ -276,6 +283,7 @@ impl Session for EgressViewer {
     }
 
     fn renegotiate(&mut self, _now: Instant, offer: &str) -> Result<String, Rejected> {
+        self.drained = false;
         if let Some(credentials) = self.agreement.renegotiate(offer)? {
             let remote = &self.agreement.negotiated.remote.fragment;
             self.ice.restart(credentials, remote);
@@ -368,9 +376,14 @@ impl Session for EgressViewer {
             estimate.departed(sent);
         }
         if starts {
+            self.drained = false;
             self.report_soon(now);
         }
         Ok(())
+    }
+
+    fn is_drained(&self) -> bool {
+        self.drained
     }
 
     fn request_key_frame(&mut self, _now: Instant, _track: usize, _layer: u8) -> bool {

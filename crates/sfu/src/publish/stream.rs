@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     pub(crate) pending: Vec<PendingBind>,
     /// Video packets for those who miss some, once for all viewers of this worker.
     pub(crate) sent: LayerStore,
+    /// Packets that came in together and have not been forwarded yet, in the order in which they came.
+    pub(crate) burst: Vec<Packet>,
     layers: Layers,
     key_frames: Vec<KeyFrames>,
 }
@@ -47,6 +49,7 @@ impl Stream {
             pulled_by: Vec::new(),
             pending: Vec::new(),
             sent: LayerStore::default(),
+            burst: Vec::new(),
             layers: Layers::default(),
             key_frames: Vec::new(),
         }
@@ -90,9 +93,8 @@ impl Stream {
         self.requests(layer).due(now)
     }
 
-    /// Count a video packet. True when a key frame of the target layer has to be asked for: because the target
-    /// changed, or because viewers wait and the last request was not answered.
-    pub(crate) fn count(&mut self, now: Instant, packet: &Packet, waiting: bool) -> bool {
+    /// Count a packet. True when the layer that is sent changed and a key frame of the new one has to be asked for.
+    pub(crate) fn count(&mut self, now: Instant, packet: &Packet) -> bool {
         if packet.kind != Kind::Video {
             return false;
         }
@@ -101,10 +103,14 @@ impl Stream {
             self.requests(packet.layer).arrived();
         }
         let target = self.target_layer();
-        if changed && !packet.key_frame {
-            return self.requests(target).request(now) == Decision::Ask;
-        }
-        packet.layer == target && !packet.key_frame && self.requests(target).missed(now, waiting)
+        changed && !packet.key_frame && self.requests(target).request(now) == Decision::Ask
+    }
+
+    /// Packets that begin no key frame came on the layer that is sent. True when viewers wait for one and the last
+    /// request seems to be lost.
+    pub(crate) fn missed(&mut self, now: Instant, waiting: bool) -> bool {
+        let target = self.target_layer();
+        self.requests(target).missed(now, waiting)
     }
 
     /// Requests sent to the publisher and key frames received, of all layers.

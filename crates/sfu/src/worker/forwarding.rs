@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sanderling_media::{Kind, Packet, Path};
-use sanderling_rtc::{Accepted, Event as SessionEvent, Session};
+use sanderling_rtc::{Accepted, Batch, Event as SessionEvent, Session};
 
 use super::Worker;
 use crate::publish::KeyFrameDecision;
 use crate::schedule::Timer;
 use crate::subscribe::Forwarded;
-use crate::{CloseReason, Event, Output, PeerMessage, SessionId, StreamId};
+use crate::{CloseReason, Event, Output, PeerMessage, SessionId, StreamId, WorkerId};
+
+/// Packets of a stream that one viewer gets in one piece before the next one's turn: what one send of UDP segmentation
+/// offload carries. More would hold up the last viewers, fewer cost a look at each viewer's state more often.
+const TRAIN: usize = 8;
 
 impl Worker {
     pub(super) fn datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) {
@@ -19,10 +23,19 @@ impl Worker {
             self.counters.datagrams_dropped += 1;
             return;
         };
+        let mut publishes = false;
         let accepted = if let Some(publisher) = self.publishers.get_mut(&session) {
+            publishes = true;
             publisher.session.handle_datagram(now, path, datagram)
         } else if let Some(viewer) = self.viewers.get_mut(&session) {
-            viewer.session.handle_datagram(now, path, datagram)
+            if viewer.life.touched {
+                // A session is drained before it gets the next datagram.
+                self.drain(now, session);
+            }
+            match self.viewers.get_mut(&session) {
+                Some(viewer) => viewer.session.handle_datagram(now, path, datagram),
+                None => Accepted::No,
+            }
         } else {
             Accepted::No
         };
@@ -36,7 +49,12 @@ impl Worker {
             Accepted::Data => {}
             Accepted::No => self.counters.datagrams_dropped += 1,
         }
-        self.touch(session);
+        if publishes {
+            // At once, so that its packets can leave together with those that came before and after.
+            self.drain(now, session);
+        } else {
+            self.touch(session);
+        }
     }
 
     pub(super) fn session_event(&mut self, now: Instant, session: SessionId, event: SessionEvent) {
@@ -104,60 +122,112 @@ impl Worker {
             .streams
             .get(&id)
             .map_or(&[][..], |stream| &stream.pulled_by);
-        if pulled_by.is_empty() {
-            return self.fan_out(now, id, &packet);
+        if !pulled_by.is_empty() {
+            let shared = Arc::new(packet.clone());
+            for worker in pulled_by {
+                let message = PeerMessage::Packet {
+                    stream: id,
+                    packet: Arc::clone(&shared),
+                };
+                self.outputs.push_back(Output::Peer(*worker, message));
+            }
         }
-        let packet = Arc::new(packet);
-        for worker in pulled_by {
-            let message = PeerMessage::Packet {
-                stream: id,
-                packet: Arc::clone(&packet),
-            };
-            self.outputs.push_back(Output::Peer(*worker, message));
-        }
-        self.fan_out(now, id, &packet);
+        self.collect(id, packet);
     }
 
-    /// Send one packet to every viewer of this worker.
-    pub(super) fn fan_out(&mut self, now: Instant, id: StreamId, packet: &Packet) {
+    /// A packet of a publisher on another worker.
+    pub(super) fn pulled(&mut self, from: WorkerId, id: StreamId, packet: &Packet) {
+        let held = self.streams.get(&id);
+        if held.is_some_and(|held| held.origin == from) {
+            self.collect(id, packet.clone());
+        }
+    }
+
+    /// Keep a packet until everything that came in with it is there.
+    fn collect(&mut self, id: StreamId, packet: Packet) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            if stream.burst.is_empty() {
+                self.bursts.push(id);
+            }
+            stream.burst.push(packet);
+        }
+    }
+
+    /// Forward what was collected before something changes who gets it.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if !self.bursts.is_empty() {
+            let mut outbox = std::mem::take(&mut self.outbox);
+            self.forward(now, &mut outbox);
+            self.outbox = outbox;
+        }
+    }
+
+    /// Send what was collected to every viewer of this worker.
+    pub(super) fn forward<B: Batch>(&mut self, now: Instant, batch: &mut B) {
+        let mut bursts = std::mem::take(&mut self.bursts);
+        for id in bursts.drain(..) {
+            let Some(stream) = self.streams.get_mut(&id) else {
+                continue;
+            };
+            let mut burst = std::mem::take(&mut stream.burst);
+            for train in burst.chunks(TRAIN) {
+                self.fan_out(now, id, train, batch);
+            }
+            burst.clear();
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.burst = burst;
+            }
+        }
+        self.bursts = bursts;
+    }
+
+    /// Send up to [`TRAIN`] packets to every viewer of this worker, viewer by viewer.
+    fn fan_out<B: Batch>(&mut self, now: Instant, id: StreamId, train: &[Packet], batch: &mut B) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        let (mut ask, mut deltas) = (false, false);
+        let mut targets = [0; TRAIN];
+        for (packet, target) in train.iter().zip(&mut targets) {
+            ask |= stream.count(now, packet);
+            *target = stream.target_layer();
+            if packet.kind == Kind::Video {
+                deltas |= packet.layer == *target && !packet.key_frame;
+                if !stream.viewers.is_empty() {
+                    stream.sent.keep(packet);
+                }
+            }
+        }
         let mut waiting = false;
-        if packet.kind == Kind::Video && !packet.key_frame {
-            let waits = |(viewer, slot): &(SessionId, u16)| {
-                self.viewers.get(viewer).is_some_and(|v| v.waits(*slot))
-            };
-            waiting = stream.viewers.iter().any(waits);
-        }
-        let ask = stream.count(now, packet, waiting);
-        let target = stream.target_layer();
-        if packet.kind == Kind::Video && !stream.viewers.is_empty() {
-            stream.sent.keep(packet);
-        }
         for &(session, slot) in &stream.viewers {
             let Some(viewer) = self.viewers.get_mut(&session) else {
                 continue;
             };
-            let forwarded = viewer.forward(now, slot, target, packet, &mut self.outbox);
-            if forwarded == Forwarded::No {
-                continue;
+            let mut sent = 0;
+            for (packet, target) in train.iter().zip(targets) {
+                let forwarded = viewer.forward(now, slot, target, packet, batch);
+                sent += u64::from(forwarded != Forwarded::No);
+                if let Forwarded::First(rtp_timestamp) = forwarded {
+                    let mid = viewer.session.slot_mid(slot, packet.kind);
+                    let event = Event::Flowing {
+                        session,
+                        stream: id,
+                        mid: mid.unwrap_or_default().to_owned(),
+                        kind: packet.kind,
+                        rtp_timestamp,
+                    };
+                    self.outputs.push_back(Output::Event(event));
+                }
             }
-            self.counters.packets_out += 1;
-            if !std::mem::replace(&mut viewer.life.touched, true) {
+            waiting |= deltas && viewer.waits(slot);
+            self.counters.packets_out += sent;
+            let restless = sent > 0 && !viewer.session.is_drained();
+            if restless && !std::mem::replace(&mut viewer.life.touched, true) {
                 self.touched.push_back(session);
             }
-            if let Forwarded::First(rtp_timestamp) = forwarded {
-                let mid = viewer.session.slot_mid(slot, packet.kind);
-                let event = Event::Flowing {
-                    session,
-                    stream: id,
-                    mid: mid.unwrap_or_default().to_owned(),
-                    kind: packet.kind,
-                    rtp_timestamp,
-                };
-                self.outputs.push_back(Output::Event(event));
-            }
+        }
+        if deltas {
+            ask |= stream.missed(now, waiting);
         }
         if ask {
             self.ask_for_key_frame(now, id);

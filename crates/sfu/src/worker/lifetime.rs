@@ -80,6 +80,7 @@ impl Worker {
 
     /// Take a session out of every table, saying goodbye to its peer. False when there is none.
     fn remove(&mut self, now: Instant, session: SessionId) -> bool {
+        self.settle(now);
         if let Some(mut publisher) = self.publishers.remove(&session) {
             publisher.session.close(now, &mut self.outbox);
             self.end_stream(StreamId(session.0));

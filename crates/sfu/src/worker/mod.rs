@@ -1,4 +1,4 @@
-//! The worker: one input, then its outputs, then the next input.
+//! The worker: what came in at one time, then everything that comes of it.
 
 mod commands;
 mod forwarding;
@@ -6,20 +6,25 @@ mod lifetime;
 mod peers;
 mod snapshot;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_rtc::Str0mPublisher;
-use sanderling_rtc::{Certificate, Config, Output as SessionOutput, Random, Session, WallClock};
+use sanderling_rtc::{
+    Batch, Certificate, Config, Output as SessionOutput, Random, Session, WallClock,
+};
 
 use crate::demux::Demux;
+use crate::number_map::NumberMap;
 use crate::outbox::Outbox;
 use crate::publish::{Publisher, Stream};
 use crate::schedule::{Schedule, Timer};
 use crate::subscribe::Viewer;
-use crate::{Command, Event, Input, Output, Protocol, SessionId, StreamId, Ticket, WorkerId};
+use crate::{
+    Command, Event, Input, Output, PeerMessage, Protocol, SessionId, StreamId, Ticket, WorkerId,
+};
 
 /// Engine of publishers' sessions.
 type Ingest = Str0mPublisher;
@@ -52,7 +57,10 @@ pub struct WorkerConfig {
 
 /// Publishers, viewers and the fan-out between them, without sockets, clocks and threads.
 ///
-/// **Drain contract**: one [`Worker::handle`], then [`Worker::poll`] until it returns [`Output::WakeAt`].
+/// **Drain contract**: any number of [`Worker::handle`] with the same `now`, then [`Worker::poll`] with that `now`
+/// until it returns [`Output::WakeAt`]. Packets of one stream that come in together leave viewer by viewer, in the
+/// order in which they came: a viewer's state is looked up once for several of them, and its datagrams lie side by
+/// side in the batch.
 pub struct Worker {
     id: WorkerId,
     consent_timeout: Duration,
@@ -61,11 +69,15 @@ pub struct Worker {
     config: Config,
     demux: Demux,
     schedule: Schedule,
-    publishers: HashMap<SessionId, Publisher<Ingest>>,
-    viewers: HashMap<SessionId, Viewer<Egress>>,
-    streams: HashMap<StreamId, Stream>,
+    publishers: NumberMap<SessionId, Publisher<Ingest>>,
+    viewers: NumberMap<SessionId, Viewer<Egress>>,
+    streams: NumberMap<StreamId, Stream>,
     /// Sessions that something happened to and that have to be drained.
     touched: VecDeque<SessionId>,
+    /// Streams with packets that have not been forwarded yet.
+    bursts: Vec<StreamId>,
+    /// Something came in since the last drain.
+    fed: bool,
     outputs: VecDeque<Output>,
     outbox: Outbox,
     counters: Counters,
@@ -98,44 +110,60 @@ impl Worker {
             },
             demux: Demux::default(),
             schedule: Schedule::default(),
-            publishers: HashMap::new(),
-            viewers: HashMap::new(),
-            streams: HashMap::new(),
+            publishers: NumberMap::default(),
+            viewers: NumberMap::default(),
+            streams: NumberMap::default(),
             touched: VecDeque::new(),
+            bursts: Vec::new(),
+            fed: false,
             outputs: VecDeque::new(),
             outbox: Outbox::default(),
             counters: Counters::default(),
         }
     }
 
-    /// Take in one thing. Drain the worker before the next.
+    /// Take in one thing. More may follow with the same `now` before the worker is drained.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.fed = true;
         match input {
             Input::Datagram(path, datagram) => self.datagram(now, path, datagram),
-            Input::TcpClosed(path) => self.demux.forget(&path),
-            Input::Command(command) => self.command(now, command),
-            Input::Peer(worker, message) => self.peer(now, worker, message),
-            Input::Timeout => {}
+            Input::Peer(from, PeerMessage::Packet { stream, packet }) => {
+                self.pulled(from, stream, &packet);
+            }
+            other => {
+                // It may change who gets what: packets that came before it are forwarded before it.
+                self.settle(now);
+                match other {
+                    Input::Command(command) => self.command(now, command),
+                    Input::Peer(worker, message) => self.peer(now, worker, message),
+                    Input::TcpClosed(path) => self.demux.forget(&path),
+                    Input::Datagram(..) | Input::Timeout => {}
+                }
+            }
         }
-        // Whatever came in, time has passed.
-        self.timers(now);
     }
 
-    /// Take the next thing that the worker wants done. A datagram is written to the start of `buffer`, which holds at
-    /// least [`crate::MIN_BUFFER`] bytes.
-    pub fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Output {
+    /// Take the next thing that the worker wants done. Datagrams to send are put into `batch` on the way.
+    pub fn poll<B: Batch>(&mut self, now: Instant, batch: &mut B) -> Output {
+        if std::mem::take(&mut self.fed) {
+            self.forward(now, batch);
+            // Whatever came in, time has passed.
+            self.timers(now);
+        }
         loop {
-            if let Some((path, len)) = self.outbox.take(buffer) {
-                return Output::Transmit { path, len };
-            }
+            self.outbox.empty_into(batch);
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            let Some(&session) = self.touched.front() else {
+            if let Some(session) = self.touched.pop_front() {
+                if let Some(life) = self.life(session) {
+                    life.touched = false;
+                }
+                self.drain(now, session);
+            } else if self.bursts.is_empty() {
                 break;
-            };
-            if let Some(output) = self.drain_session(now, session, buffer) {
-                return output;
+            } else {
+                self.forward(now, batch);
             }
         }
         // With nothing to wait for, an hour is as good as never.
@@ -147,36 +175,31 @@ impl Worker {
         )
     }
 
-    /// One step of draining the session at the front of the list.
-    fn drain_session(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        buffer: &mut [u8],
-    ) -> Option<Output> {
-        self.counters.drain_steps += 1;
-        let output = if let Some(publisher) = self.publishers.get_mut(&session) {
-            publisher.session.poll(now, buffer)
-        } else if let Some(viewer) = self.viewers.get_mut(&session) {
-            viewer.session.poll(now, buffer)
-        } else {
-            self.touched.pop_front();
-            return None;
-        };
-        match output {
-            SessionOutput::Transmit { path, len } => return Some(Output::Transmit { path, len }),
-            SessionOutput::Event(event) => self.session_event(now, session, event),
-            SessionOutput::WakeAt(at, _) => {
-                self.touched.pop_front();
-                if let Some(life) = self.life(session) {
-                    life.touched = false;
-                    life.wake_at = at;
-                    let next = life.next();
-                    self.schedule.set(Timer::Session(session), Some(next));
+    /// Drain one session. What it wants sent waits in the outbox.
+    fn drain(&mut self, now: Instant, session: SessionId) {
+        loop {
+            self.counters.drain_steps += 1;
+            let room = self.outbox.room();
+            let output = if let Some(viewer) = self.viewers.get_mut(&session) {
+                viewer.session.poll(now, room)
+            } else if let Some(publisher) = self.publishers.get_mut(&session) {
+                publisher.session.poll(now, room)
+            } else {
+                return;
+            };
+            match output {
+                SessionOutput::Transmit { path, len } => self.outbox.commit(path, len),
+                SessionOutput::Event(event) => self.session_event(now, session, event),
+                SessionOutput::WakeAt(at, _) => {
+                    if let Some(life) = self.life(session) {
+                        life.wake_at = at;
+                        let next = life.next();
+                        self.schedule.set(Timer::Session(session), Some(next));
+                    }
+                    return;
                 }
             }
         }
-        None
     }
 
     fn life(&mut self, session: SessionId) -> Option<&mut crate::session_life::SessionLife> {
@@ -234,6 +257,7 @@ impl Worker {
             + self.demux.len()
             + self.schedule.len()
             + self.touched.len()
+            + self.bursts.len()
     }
 
     fn command(&mut self, now: Instant, command: Command) {

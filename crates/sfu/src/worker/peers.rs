@@ -40,15 +40,7 @@ impl Worker {
                 }
                 self.release_if_idle(id);
             }
-            PeerMessage::Packet { stream, packet } => {
-                if self
-                    .streams
-                    .get(&stream)
-                    .is_some_and(|held| held.origin == from)
-                {
-                    self.fan_out(now, stream, &packet);
-                }
-            }
+            PeerMessage::Packet { stream, packet } => self.pulled(from, stream, &packet),
             PeerMessage::NeedKeyFrame { stream } => self.request_key_frame(now, stream),
             PeerMessage::Ended { stream } => {
                 if self

@@ -11,6 +11,7 @@ mod client;
 mod network;
 
 mod bad_input;
+mod bursts;
 mod lifetime;
 mod publish_play;
 mod renegotiation;

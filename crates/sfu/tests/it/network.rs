@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_sfu::{
-    Certificate, Command, Event, Input, MIN_BUFFER, Output, Path, Protocol, SessionId, StreamId,
-    Ticket, Worker, WorkerConfig, WorkerId,
+    Batch, Certificate, Command, Event, Input, Output, Path, Protocol, SessionId, StreamId, Ticket,
+    Worker, WorkerConfig, WorkerId,
 };
 use str0m::media::{Direction, MediaKind, Mid};
 
@@ -34,7 +34,18 @@ pub struct Network {
     pub transmitted: usize,
     /// SRTP datagrams among them.
     pub media_transmitted: usize,
-    buffer: Vec<u8>,
+    /// Who got each of the datagrams that carried media, per drain that had some.
+    pub bursts: Vec<Vec<SocketAddr>>,
+}
+
+/// What a worker wants sent, with where it leaves from.
+#[derive(Default)]
+struct Sent(Vec<(Path, Vec<u8>)>);
+
+impl Batch for Sent {
+    fn push(&mut self, path: Path, datagram: &[u8]) {
+        self.0.push((path, datagram.to_vec()));
+    }
 }
 
 pub fn address(worker: usize) -> SocketAddr {
@@ -77,13 +88,17 @@ impl Network {
             to_clients: 0,
             transmitted: 0,
             media_transmitted: 0,
-            buffer: vec![0; MIN_BUFFER],
+            bursts: Vec::new(),
         }
     }
 
     /// Give a worker something and drain it, with everything that crosses to other workers.
     pub fn handle(&mut self, worker: usize, input: Input<'_>) {
         self.workers[worker].handle(self.now, input);
+        self.drain_all(worker);
+    }
+
+    fn drain_all(&mut self, worker: usize) {
         let mut crossing = VecDeque::new();
         self.drain(worker, &mut crossing);
         while let Some((from, to, message)) = crossing.pop_front() {
@@ -98,40 +113,45 @@ impl Network {
         worker: usize,
         crossing: &mut VecDeque<(WorkerId, u16, sanderling_sfu::PeerMessage)>,
     ) {
+        let mut sent = Sent::default();
         loop {
-            match self.workers[worker].poll(self.now, &mut self.buffer) {
-                Output::Transmit { path, len } => {
-                    self.transmitted += 1;
-                    assert_eq!(path.protocol, self.protocol(path.remote));
-                    let mut from = path.local;
-                    if let Some(mapped) = self.mapped {
-                        assert_eq!(
-                            from, mapped,
-                            "an answer leaves from where the question came to"
-                        );
-                        from = address(worker);
-                    }
-                    self.to_clients += 1;
-                    let rtp =
-                        self.buffer[0] & 0xc0 == 0x80 && !(192..224).contains(&self.buffer[1]);
-                    self.media_transmitted += usize::from(rtp);
-                    if rtp && self.drop_every > 0 && self.to_clients.is_multiple_of(self.drop_every)
-                    {
-                        continue;
-                    }
-                    let bytes = self.buffer[..len].to_vec();
-                    self.flying
-                        .push_back((self.now + DELAY, from, path.remote, bytes));
-                }
+            match self.workers[worker].poll(self.now, &mut sent) {
                 Output::Event(event) => self.events.push(event),
                 Output::Peer(to, message) => {
                     crossing.push_back((WorkerId(worker as u16), to.0, message))
                 }
                 Output::WakeAt(at) => {
                     self.wakes[worker] = at;
-                    return;
+                    break;
                 }
             }
+        }
+        let mut burst = Vec::new();
+        for (path, bytes) in sent.0 {
+            self.transmitted += 1;
+            assert_eq!(path.protocol, self.protocol(path.remote));
+            let mut from = path.local;
+            if let Some(mapped) = self.mapped {
+                assert_eq!(
+                    from, mapped,
+                    "an answer leaves from where the question came to"
+                );
+                from = address(worker);
+            }
+            self.to_clients += 1;
+            let rtp = bytes[0] & 0xc0 == 0x80 && !(192..224).contains(&bytes[1]);
+            self.media_transmitted += usize::from(rtp);
+            if rtp {
+                burst.push(path.remote);
+            }
+            if rtp && self.drop_every > 0 && self.to_clients.is_multiple_of(self.drop_every) {
+                continue;
+            }
+            self.flying
+                .push_back((self.now + DELAY, from, path.remote, bytes));
+        }
+        if !burst.is_empty() {
+            self.bursts.push(burst);
         }
     }
 
@@ -140,6 +160,24 @@ impl Network {
         self.next_ticket += 1;
         self.handle(worker, Input::Command(command(ticket)));
         self.reply(ticket).expect("every command is answered")
+    }
+
+    /// What flies to a worker and a command reach it in one turn, the command last.
+    pub fn hold_then(&mut self, worker: usize, command: impl FnOnce(Ticket) -> Command) {
+        self.collect();
+        let (here, there): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.flying)
+            .into_iter()
+            .partition(|(_, _, to, _)| *to == address(worker));
+        self.flying = there;
+        for (_, from, to, bytes) in here {
+            let path = Path {
+                protocol: self.protocol(from),
+                local: to,
+                remote: from,
+            };
+            self.workers[worker].handle(self.now, Input::Datagram(path, &bytes));
+        }
+        self.command(worker, command);
     }
 
     pub fn reply(&mut self, wanted: Ticket) -> Option<Event> {
@@ -183,7 +221,7 @@ impl Network {
             if flight == Some(next) {
                 let place = self.flying.iter().position(|(at, ..)| *at == next).unwrap();
                 let (_, from, to, bytes) = self.flying.remove(place).unwrap();
-                self.deliver(from, to, &bytes);
+                self.deliver(next, from, to, &bytes);
             } else if worker == Some(next) {
                 let place = self.wakes.iter().position(|at| *at == next).unwrap();
                 self.handle(place, Input::Timeout);
@@ -213,15 +251,27 @@ impl Network {
         }
     }
 
-    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    /// Deliver a datagram that is due at `at`; a worker reads with it what comes to it at the same time.
+    fn deliver(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let now = self.now;
         if let Some(worker) = (0..self.workers.len()).find(|worker| address(*worker) == to) {
-            let path = Path {
-                protocol: self.protocol(from),
-                local: self.mapped.unwrap_or(to),
-                remote: from,
-            };
-            self.handle(worker, Input::Datagram(path, bytes));
+            let (mut from, mut bytes) = (from, bytes.to_vec());
+            loop {
+                let path = Path {
+                    protocol: self.protocol(from),
+                    local: self.mapped.unwrap_or(to),
+                    remote: from,
+                };
+                self.workers[worker].handle(now, Input::Datagram(path, &bytes));
+                let with_it = |(due, _, receiver, _): &(Instant, _, SocketAddr, _)| {
+                    *due == at && *receiver == to
+                };
+                let Some(place) = self.flying.iter().position(with_it) else {
+                    break;
+                };
+                (_, from, _, bytes) = self.flying.remove(place).unwrap();
+            }
+            self.drain_all(worker);
         } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == to) {
             client.receive(now, from, bytes);
         }
