@@ -32,6 +32,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return TEXTS
     if hint is bool:
         return st.booleans()
+    if hint is bytes:
+        return st.binary(max_size=40)
     if get_origin(hint) is tuple:
         return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if isinstance(hint, UnionType):

@@ -269,8 +269,14 @@ export class SignalingClient {
           this.#events.push({ kind: "noticed", notice: message });
         }
         return;
-      default:
+      case "login_ok":
+      case "ok":
+      case "publish_ok":
+      case "play_ok":
+      case "viewer_answer":
         this.#handleReply(message, now);
+        return;
+      default: // Of requests that this client does not make, and of matters that it has no use for.
     }
   }
 
