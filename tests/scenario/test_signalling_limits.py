@@ -108,6 +108,18 @@ async def test_a_connection_that_never_logs_in_is_closed() -> None:
         await on.empty()
 
 
+async def test_logins_from_one_address_are_limited() -> None:
+    async with stage(native=FakeModule(), logins_per_s=0.1) as on:
+        await on.logged_in("alice")
+        client = await on.client()
+        refused = await client.error(1002073, "login", **on.login_fields("bob"))
+        assert 0 < refused["retry_after_ms"] <= 10_000
+        assert "logins" in refused["message"]
+        # Whoever is in goes on, and the connection that was refused may try again.
+        await client.error(1000002, "stop_play", stream_id="cam")
+        assert on.server.services.rooms.counts()["users"] == 1
+
+
 async def test_a_connection_cut_without_goodbye_is_cleaned_at_once() -> None:
     async with stage(native=FakeModule()) as on:
         bob = await on.logged_in("bob")

@@ -72,7 +72,9 @@ def create_app(services: Services) -> FastAPI:
 
     async def signalling(socket: WebSocket) -> None:
         await socket.accept()
-        await SignallingSession(socket, services.rooms, services.limits, services.observer).run()
+        await SignallingSession(
+            socket, services.rooms, services.limits, services.observer, services.sources.logins
+        ).run()
 
     app.add_api_websocket_route(SIGNALLING_PATH, signalling)
     mount_page(app, services.config.static)

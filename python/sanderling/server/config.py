@@ -26,6 +26,7 @@ from sanderling.server.reach import (
 __all__ = ["ServerConfig", "default_state_folder", "load_config", "parse_port_range"]
 
 ENVIRONMENT_PREFIX = "SANDERLING_"
+RATES = "is from 0.1 to 100000, or 0 for any number"
 LISTS = frozenset({"media_listen", "public_address", "trusted_proxies", "turn"})
 """Settings that take several values, separated by commas in variables and flags."""
 
@@ -66,6 +67,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A connection without a login for so long is closed."""
     messages_per_s: float = 50.0
     """Messages per second on one connection, after a burst of double that."""
+    logins_per_s: float = 50.0
+    """Logins per second from one address, after a burst of ten times that; 0 = any number."""
+    posts_per_s: float = 20.0
+    """POSTs to WHIP and WHEP per second from one address, after a burst of ten times that; 0 = any number."""
     admin_secret: str = ""
     """Opens /debug from other machines than this one; "" = only this machine."""
     static: str = ""
@@ -95,6 +100,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             (0.1 <= self.heartbeat_timeout_s <= 3600, "heartbeat_timeout_s is from 0.1 to 3600"),
             (0.1 <= self.login_timeout_s <= 600, "login_timeout_s is from 0.1 to 600"),
             (1 <= self.messages_per_s <= 100_000, "messages_per_s is from 1 to 100000"),
+            (self.logins_per_s == 0 or 0.1 <= self.logins_per_s <= 100_000, f"logins_per_s {RATES}"),
+            (self.posts_per_s == 0 or 0.1 <= self.posts_per_s <= 100_000, f"posts_per_s {RATES}"),
             (60 <= self.turn_ttl_s <= 30 * 86_400, "turn_ttl_s is from 60 to 2592000"),
             (bool(self.turn) == bool(self.turn_secret_file), "turn and turn_secret_file belong together"),
         ]

@@ -18,6 +18,7 @@ from sanderling.server.config import ServerConfig, parse_port_range
 from sanderling.server.registry import InProcessRegistry
 from sanderling.server.rooms.context import RoomContext
 from sanderling.server.rooms.manager import RoomManager
+from sanderling.server.source_limits import SourceLimits
 from sanderling.server.storage import SqliteStorage, Storage
 from sanderling.server.tls import Certificate, names_of, prepare_certificate
 from sanderling.server.turn import TurnServers, read_secret
@@ -41,6 +42,7 @@ class Services:
     registry: InProcessRegistry
     rooms: RoomManager
     limits: SessionLimits
+    sources: SourceLimits = field(default_factory=SourceLimits)
     observer: SessionObserver = field(default_factory=SessionObserver)
     addresses: tuple[Address, ...] = ()
     """Those of this machine's interfaces at the start."""
@@ -103,6 +105,7 @@ async def start_services(config: ServerConfig, *, native: NativeModule | None = 
         registry,
         RoomManager(context),
         limits,
+        SourceLimits(posts_per_s=config.posts_per_s, logins_per_s=config.logins_per_s),
         addresses=addresses,
         certificate=certificate,
     )

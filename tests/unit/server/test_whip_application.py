@@ -15,6 +15,7 @@ from sanderling.server.app import api_document, create_app
 from sanderling.server.http import exchange
 from sanderling.server.http.media_sessions import MediaSessions
 from sanderling.server.proxy import Proxied
+from sanderling.server.source_limits import SourceLimits
 from sanderling.server.storage.base import new_project
 from sanderling.testing.fake_engine import make_offer
 
@@ -26,7 +27,11 @@ class Site:
 
     def __init__(self, world, project) -> None:
         self.services = SimpleNamespace(
-            rooms=world.rooms, storage=world.storage, config=SimpleNamespace(static=""), draining=False
+            rooms=world.rooms,
+            storage=world.storage,
+            config=SimpleNamespace(static=""),
+            sources=SourceLimits(posts_per_s=0.2),
+            draining=False,
         )
         self.app = create_app(cast(Any, self.services))
         self.table = MediaSessions(world.rooms, world.storage, clock=lambda: world.now, monotonic=lambda: 0.0)
@@ -118,6 +123,20 @@ async def test_a_body_that_does_not_arrive(site, monkeypatch):
     await site.app(scope, receive, send)
     assert messages[0]["status"] == 408
     assert (b"connection", b"close") in messages[0]["headers"]
+
+
+@pytest.mark.parametrize("kind", ["whip", "whep"])
+async def test_posts_of_one_source_are_limited(site, world, kind):
+    site.path = site.path.replace("whip", kind)
+    for _ in range(2):
+        assert (await site.post(headers={"authorization": ""})).status_code == 401
+    response = await site.post()
+    assert (response.status_code, response.json()["code"]) == (429, 1002073)
+    assert int(response.headers["retry-after"]) == 5
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert world.rooms.counts()["connections"] == 0
+    # Questions about the endpoint are not posts.
+    assert (await site.request("OPTIONS", site.path)).status_code == 200
 
 
 async def test_another_user_cannot_end_a_session(site, world):

@@ -6,6 +6,7 @@ The status codes are those of RFC 9725 section 4 and draft-ietf-wish-whep; docs/
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
@@ -28,6 +29,7 @@ from sanderling.server.http.sdp import SdpError
 from sanderling.server.http.sdp_fragment import read_fragment, write_fragment
 from sanderling.server.lifecycle import Services
 from sanderling.server.proxy import origin_of
+from sanderling.server.source_limits import source_of
 from sanderling.signaling.codec import MAX_MESSAGE_BYTES
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Locate",
     "OtherMethods",
     "answering",
+    "check_rate",
     "created",
     "delete_session",
     "describe",
@@ -174,6 +177,19 @@ def origin(request: Request) -> str:
 
 
 # --------------------------------------------------------------------------------------------- endpoints
+
+
+def check_rate(request: Request) -> None:
+    """Count a POST of its source, before anything is read or looked up for it; 429 when there were too many."""
+    posts = cast(Services, request.app.state.services).sources.posts
+    wait = posts.take(source_of(request.scope.get("client")), time.monotonic())
+    if wait > 0:
+        raise RateLimited(
+            ErrorCode.RATE_LIMITED_SIGNALLING,
+            f"more than {posts.rate:g} POSTs a second from one address",
+            retry_after=wait,
+            hint="try again after Retry-After; the setting is posts_per_s",
+        )
 
 
 async def elsewhere(request: Request, kind: SessionKind, target: Target) -> Response | None:

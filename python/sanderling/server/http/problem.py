@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -131,7 +132,7 @@ def problem(error: SanderlingError, *, headers: Mapping[str, str]) -> Response:
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = challenge_for(error)
     if isinstance(error, RateLimited):
-        response.headers["retry-after"] = str(max(1, round(error.retry_after)))
+        response.headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     elif status is HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["retry-after"] = str(RETRY_AFTER_S)
     if isinstance(error, RequestRefused):

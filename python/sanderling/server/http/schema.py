@@ -56,6 +56,7 @@ BEGIN: dict[str, Any] = {
         413: _problem("The body is too long"),
         415: _problem(f"The body is not {SDP}"),
         422: _problem("An offer that this protocol does not take"),
+        429: _problem("Too many requests from one address; see Retry-After"),
         503: _problem("The server is full or going down; see Retry-After"),
     },
     "openapi_extra": {"requestBody": _body(SDP, "The offer of a peer connection"), **_BEARER},

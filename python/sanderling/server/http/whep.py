@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from sanderling.server.http.exchange import (
     answering,
+    check_rate,
     created,
     elsewhere,
     media_sessions,
@@ -36,6 +37,7 @@ router = APIRouter(tags=["WHEP"], default_response_class=Response)
 @answering
 async def play(request: Request, app_id: str, room_id: str, stream_id: str) -> Response:
     """Play a stream: the body is the offer, the answer comes back."""
+    check_rate(request)
     target = Target.parse(app_id, room_id, stream_id)
     redirect = await elsewhere(request, SessionKind.WHEP, target)
     if redirect is not None:

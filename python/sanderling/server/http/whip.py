@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sanderling.server.http.exchange import (
     answering,
+    check_rate,
     created,
     elsewhere,
     media_sessions,
@@ -35,6 +36,7 @@ router = APIRouter(tags=["WHIP"], default_response_class=Response)
 @answering
 async def publish(request: Request, app_id: str, room_id: str, stream_id: str) -> Response:
     """Publish a stream: the body is the offer, the answer comes back."""
+    check_rate(request)
     target = Target.parse(app_id, room_id, stream_id)
     redirect = await elsewhere(request, SessionKind.WHIP, target)
     if redirect is not None:

@@ -20,10 +20,11 @@ from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
 from sanderling.server.proxy import origin_of
 from sanderling.server.rooms import Connection, RoomManager
+from sanderling.server.source_limits import SourceLimiter, source_of
 from sanderling.server.ws.limits import TokenBucket
 from sanderling.server.ws.outbox import QueueOutbox
 from sanderling.signaling.codec import decode_client
-from sanderling.signaling.messages import ClientMessage, Logout, StopPublish
+from sanderling.signaling.messages import ClientMessage, Login, Logout, StopPublish
 
 __all__ = ["SessionLimits", "SessionObserver", "SignallingSession"]
 
@@ -97,6 +98,7 @@ class SignallingSession:
         rooms: RoomManager,
         limits: SessionLimits,
         observer: SessionObserver,
+        logins: SourceLimiter,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +106,7 @@ class SignallingSession:
         self._rooms = rooms
         self._limits = limits
         self._observer = observer
+        self._logins = logins
         self._monotonic = monotonic
         self._outbox = QueueOutbox(limit_messages=limits.outgoing_messages, limit_bytes=limits.outgoing_bytes)
         self._bucket = TokenBucket(limits.messages_per_s, limits.messages_burst)
@@ -169,7 +172,8 @@ class SignallingSession:
 
     async def _received(self, connection: Connection, text: str | None, binary: bytes | None) -> bool:
         """Take one message; False ends the connection."""
-        wait = self._bucket.take(self._monotonic())
+        now = self._monotonic()
+        wait = self._bucket.take(now)
         if text is None:
             size = len(binary or b"")
             return self._junk_received(
@@ -187,7 +191,13 @@ class SignallingSession:
             return self._junk_received(connection, error, seq=_sequence_of(text))
         self._observer.message(str(type(message).__struct_config__.tag))
         if wait > 0:
-            return self._over_rate(connection, wait, seq=message.seq)
+            allowed = f"more than {self._limits.messages_per_s:g} messages a second"
+            return self._over_rate(connection, allowed, wait, seq=message.seq)
+        if isinstance(message, Login):
+            wait = self._logins.take(source_of(self._socket.scope.get("client")), now)
+            if wait > 0:
+                allowed = f"more than {self._logins.rate:g} logins a second from this address"
+                return self._over_rate(connection, allowed, wait, seq=message.seq)
         await self._requests.put(message)
         return True
 
@@ -199,11 +209,11 @@ class SignallingSession:
             return self._end("too many messages that are none")
         return True
 
-    def _over_rate(self, connection: Connection, wait: float, *, seq: int) -> bool:
+    def _over_rate(self, connection: Connection, allowed: str, wait: float, *, seq: int) -> bool:
         self._refused += 1
         error = RateLimited(
             ErrorCode.RATE_LIMITED_SIGNALLING,
-            f"more than {self._limits.messages_per_s:g} messages a second",
+            allowed,
             retry_after=wait,
             hint="wait retry_after_ms before the next message",
         )
