@@ -21,8 +21,8 @@ pub use publisher::Str0mPublisher;
 pub use random::Random;
 pub use sdp::Rejected;
 pub use session::{
-    Accepted, Batch, Event, Header, IceCredentials, MAX_DATAGRAM, Output, Session, Statistics,
-    WakeReason, WriteError,
+    Accepted, Allowance, Batch, Event, Header, IceCredentials, MAX_DATAGRAM, Output, Session,
+    Statistics, WakeReason, WriteError,
 };
 pub use track::{Profile, TrackInfo};
 pub use viewer::Str0mViewer;

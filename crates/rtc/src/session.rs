@@ -74,6 +74,12 @@ pub trait Session {
     /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
     fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool;
 
+    /// What may be sent to the peer over all its slots, by its feedback. `None` while there is no feedback, and from an
+    /// engine that estimates nothing: then nothing is known of the path, and nobody is to be held back.
+    fn allowance(&self, _now: Instant) -> Option<Allowance> {
+        None
+    }
+
     /// Counters since the session began.
     fn statistics(&self) -> Statistics;
 
@@ -215,6 +221,16 @@ impl std::fmt::Debug for IceCredentials {
     }
 }
 
+/// What the path to a viewer carries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allowance {
+    /// Estimate, bits per second, of all that is sent. Until the path has shown a limit it is a guess that is larger
+    /// than any stream.
+    pub bits_per_second: f64,
+    /// A queue grows on the path, or nothing is heard of what was sent: more than the path carries is on its way.
+    pub congested: bool,
+}
+
 /// Counters of a session since it began. A counter that does not belong to the role stays 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Statistics {
@@ -234,6 +250,9 @@ pub struct Statistics {
     pub loss: f64,
     /// Round-trip time, milliseconds, when one was measured.
     pub rtt_ms: Option<f64>,
-    /// Bits per second that reach the viewer by its transport-wide feedback, or by its own estimate (REMB).
+    /// Bits per second that reach the viewer, by its transport-wide feedback.
+    pub delivered_bps: Option<f64>,
+    /// Bits per second that the path to the viewer carries ([`Allowance::bits_per_second`]), or that the viewer's own
+    /// estimate (REMB) says.
     pub estimate_bps: Option<f64>,
 }

@@ -39,7 +39,8 @@ impl EgressViewer {
     }
 
     fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>) {
-        let ms = Moment::new(self.opened, now).ms;
+        let moment = Moment::new(self.opened, now);
+        let ms = moment.ms;
         match *feedback {
             Feedback::Report {
                 ssrc,
@@ -78,12 +79,13 @@ impl EgressViewer {
             }
             Feedback::Transport(message) => {
                 if let Some(estimate) = &mut self.estimate {
-                    estimate.feedback(ms, message);
+                    let round_trip = self.round_trip.map(|time| time.as_secs_f64() * 1_000.0);
+                    estimate.feedback(ms, moment.send_time, round_trip, message);
                 }
             }
             Feedback::Estimate(rate) => {
                 let estimate = self.estimate.get_or_insert_with(Box::default);
-                estimate.remote = Some(rate);
+                estimate.set_remote(ms, rate);
             }
         }
     }

@@ -49,7 +49,7 @@ pub fn stun(data: &[u8]) {
 pub fn rtcp(data: &[u8]) {
     let mut estimate = Estimate::default();
     for size in 0..40 {
-        estimate.departed(size);
+        estimate.departed(size, size << 12, 1 + size as usize);
     }
     let mut parts = 0;
     rtcp::read(data, |feedback| {
@@ -58,7 +58,9 @@ pub fn rtcp(data: &[u8]) {
             Feedback::Missing { pairs, .. } => {
                 assert!(pairs.chunks_exact(4).flat_map(rtcp::missing).count() <= pairs.len() * 5);
             }
-            Feedback::Transport(message) => estimate.feedback(parts, message),
+            Feedback::Transport(message) => {
+                estimate.feedback(parts * 20, parts << 14, None, message);
+            }
             _ => {}
         }
     });
@@ -71,6 +73,9 @@ pub fn rtcp(data: &[u8]) {
             .loss()
             .is_none_or(|loss| (0.0..=1.0).contains(&loss))
     );
+    if let Some(allowance) = estimate.allowance(parts * 20) {
+        assert!(allowance.bits_per_second.is_finite() && allowance.bits_per_second >= 0.0);
+    }
 }
 
 /// Paths that operations choose from.

@@ -25,8 +25,8 @@ use sanderling_media::{Kind, LayerStore, Packet, Path};
 use crate::config::Config;
 use crate::sdp::{Rejected, Sender};
 use crate::session::{
-    Accepted, Batch, Event, Header, MAX_DATAGRAM, Output, Session, Statistics, WakeReason,
-    WriteError,
+    Accepted, Allowance, Batch, Event, Header, MAX_DATAGRAM, Output, Session, Statistics,
+    WakeReason, WriteError,
 };
 use crate::track::TrackInfo;
 use agreement::Agreement;
@@ -222,8 +222,8 @@ impl EgressViewer {
                 continue;
             };
             if let Some(len) = outlet.repair(buffer, sequence, now, moment, transport, &keys.0) {
-                if let Some(estimate) = &mut self.estimate {
-                    estimate.departed(len);
+                if let (Some(estimate), true) = (&mut self.estimate, outlet.counts_transport()) {
+                    estimate.departed(moment.ms, moment.send_time, len);
                 }
                 return Some(Output::Transmit { path, len });
             }
@@ -373,7 +373,7 @@ impl Session for EgressViewer {
             return Err(WriteError::TooLarge);
         }
         if let (Some(estimate), true) = (&mut self.estimate, outlet.counts_transport()) {
-            estimate.departed(sent);
+            estimate.departed(moment.ms, moment.send_time, sent);
         }
         if starts {
             self.drained = false;
@@ -390,9 +390,15 @@ impl Session for EgressViewer {
         false
     }
 
+    fn allowance(&self, now: Instant) -> Option<Allowance> {
+        let ms = Moment::new(self.opened, now).ms;
+        self.estimate.as_ref()?.allowance(ms)
+    }
+
     fn statistics(&self) -> Statistics {
         let mut total = Statistics {
             rtt_ms: self.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
+            delivered_bps: self.estimate.as_ref().and_then(|e| e.delivered()),
             estimate_bps: self.estimate.as_ref().and_then(|e| e.bits_per_second()),
             ..Statistics::default()
         };

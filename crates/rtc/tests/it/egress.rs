@@ -214,8 +214,11 @@ fn reports_carry_the_nodes_clock_and_measure_the_round_trip() {
     let rtt = statistics.rtt_ms.unwrap();
     assert!((19.0..25.0).contains(&rtt), "{rtt} ms");
     assert!(statistics.loss < 0.1);
-    let estimate = statistics.estimate_bps.unwrap();
-    assert!((200_000.0..1_500_000.0).contains(&estimate), "{estimate}");
+    let delivered = statistics.delivered_bps.unwrap();
+    assert!((200_000.0..1_500_000.0).contains(&delivered), "{delivered}");
+    let allowance = ours.session.allowance(ours.now).unwrap();
+    assert!(!allowance.congested && allowance.bits_per_second >= delivered);
+    assert_eq!(statistics.estimate_bps, Some(allowance.bits_per_second));
     let first = |rig: &[(u32, std::time::SystemTime)]| rig.first().copied();
     let (at, oracle_at) = (first(&ours.seen.reports), first(&oracle.seen.reports));
     assert!(at.is_some() && oracle_at.is_some());
