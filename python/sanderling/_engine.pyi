@@ -62,7 +62,9 @@ class Engine:
                                                           connected), "consent_expired", "dtls_failed", "peer_closed"
         ("track_started", stream, kind, codec)            first packet of a publisher's track
         ("flowing", session, stream, mid, kind, rtp_timestamp)  first packet of a binding was sent
-        ("stats", session, dict)                          once a second per session that carries media
+        ("stats", session, dict)                          once a second per session that carries media, or was heard in
+                                                          that second; "silent_ms" is the time since the peer was
+                                                          heard by STUN with our password or media under our key
         ("snapshot", ticket, json)
         ("worker_failed", worker, detail)                 the worker's sessions are gone; it restarts empty
         ("log", level, target, message)                   "warning" or "error" from a worker, without IP addresses

@@ -6,7 +6,8 @@ use crate::CloseReason;
 
 /// Time for ICE and DTLS. A phone on a bad network needs several seconds; a browser gives up after about 15.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(15);
-const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two reports of a session.
+pub(crate) const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Deadlines of one session.
 #[derive(Debug)]

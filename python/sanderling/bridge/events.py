@@ -118,7 +118,10 @@ class Flowing:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters of one session, about once a second while it carries media."""
+    """Counters of one session, about once a second while it carries media or its peer is heard.
+
+    ``silent_ms`` is the time since the peer was heard by authenticated media or STUN.
+    """
 
     session: int
     values: Mapping[str, float]

@@ -6,6 +6,7 @@ use sanderling_rtc::Session;
 
 use super::Worker;
 use crate::schedule::Timer;
+use crate::session_life::STATISTICS_INTERVAL;
 use crate::{CloseReason, Event, Reason, SessionId, StreamId, Ticket};
 
 impl Worker {
@@ -35,6 +36,7 @@ impl Worker {
             return self.end(now, session, reason);
         }
         let report_due = life.statistics_due(now);
+        let silence = life.silence(now);
         let engine_due = life.wake_at.is_some_and(|at| at <= now);
         let mut values = None;
         if let Some(publisher) = self.publishers.get_mut(&session) {
@@ -52,7 +54,12 @@ impl Worker {
                 values = viewer.report();
             }
         }
-        if let Some(values) = values {
+        if values.is_none() && report_due && silence < STATISTICS_INTERVAL {
+            // It carries nothing, but consents: whoever watches over the peer's life has to know.
+            values = Some(Vec::new());
+        }
+        if let Some(mut values) = values {
+            values.push(("silent_ms", silence.as_secs_f64() * 1000.0));
             self.event(Event::Stats { session, values });
         }
         self.touch(session);

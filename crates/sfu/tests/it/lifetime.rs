@@ -50,6 +50,31 @@ fn an_idle_viewer_stays_as_long_as_it_answers() {
 }
 
 #[test]
+fn an_idle_viewer_is_reported_as_long_as_it_is_heard_and_no_longer() {
+    let mut net = Network::new(1);
+    net.viewer(0, 2, 1);
+    net.run(Duration::from_secs(30));
+    let silences = |net: &Network| -> Vec<f64> {
+        let of = |event: &Event| {
+            match event {
+                Event::Stats { values, .. } => values.iter().find(|(name, _)| *name == "silent_ms"),
+                _ => None,
+            }
+            .map(|(_, silent)| *silent)
+        };
+        net.events.iter().filter_map(of).collect()
+    };
+    let heard = silences(&net);
+    assert!(heard.len() >= 3, "{} reports in 30 s", heard.len());
+    assert!(heard.iter().all(|silent| *silent < 1_000.0), "{heard:?}");
+    net.clients.clear();
+    net.run(Duration::from_secs(2));
+    let so_far = silences(&net).len();
+    net.run(Duration::from_secs(20));
+    assert_eq!(silences(&net).len(), so_far);
+}
+
+#[test]
 fn a_peer_that_says_goodbye_is_gone_at_once() {
     let mut net = Network::new(1);
     let (publisher, audio, video) = net.publisher(0, 1);
