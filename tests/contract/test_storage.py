@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, inspect
 
 from sanderling.errors import SanderlingError
 from sanderling.server.storage import SqliteStorage
+from sanderling.server.storage.settings import ProjectSettings
 from sanderling.server.storage.tables import metadata
 
 
@@ -55,8 +56,20 @@ async def test_only_what_is_named_changes(storage):
     assert changed.server_secret == project.server_secret
 
 
+async def test_settings_change_one_by_one_and_the_rest_keeps_its_default(storage):
+    project = await storage.create_project("one")
+    assert project.settings == ProjectSettings()
+    await storage.update_project(project.app_id, settings={"silent_s": "60"})
+    changed = await storage.update_project(project.app_id, settings={"token_expired": "kick"}, l3=True)
+    assert changed.settings == ProjectSettings(silent_s=60, token_expired="kick")
+    assert changed.l3
+    assert await storage.project(project.app_id) == changed
+
+
 @pytest.mark.parametrize(
-    "changes", [{"max_plays": 0}, {"max_plays": 17}, {"name": ""}, {"name": "x" * 65}, {"name": "a\nb"}]
+    "changes",
+    [{"max_plays": 0}, {"max_plays": 17}, {"name": ""}, {"name": "x" * 65}, {"name": "a\nb"}]
+    + [{"settings": changes} for changes in ({"silent_s": 4}, {"max_rooms": 0}, {"x": 1}, {"l3_off": "no"})],
 )
 async def test_impossible_values_are_refused(storage, changes):
     project = await storage.create_project("one")

@@ -60,6 +60,10 @@ class TestServer:
         """Make a project; L3 is on unless told otherwise."""
         return await self.call(self.services.storage.create_project(name, l3=l3, max_plays=max_plays))
 
+    async def change_project(self, project: Project, **settings: Any) -> None:
+        """Change project settings (``ProjectSettings``)."""
+        await self.call(self.services.storage.update_project(project.app_id, settings=settings))
+
     async def set_l3(self, project: Project, on: bool) -> None:
         """Throw the project's L3 switch."""
         await self.call(self.services.storage.update_project(project.app_id, l3=on))

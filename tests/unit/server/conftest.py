@@ -19,6 +19,7 @@ from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.rooms.context import RoomContext
 from sanderling.server.storage import Project
 from sanderling.server.storage.base import new_project
+from sanderling.server.storage.settings import change_settings
 from sanderling.signaling.codec import decode_server
 from sanderling.signaling.messages import (
     ClientMessage,
@@ -65,6 +66,8 @@ class MemoryStorage:
         return project
 
     async def update_project(self, app_id: int, **changes: Any) -> Project:
+        if (settings := changes.pop("settings", None)) is not None:
+            changes["settings"] = change_settings(self.rows[app_id].settings, settings)
         self.rows[app_id] = replace(self.rows[app_id], **{k: v for k, v in changes.items() if v is not None})
         return self.rows[app_id]
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 import typer
 
 from sanderling.cli.terminal import errors_as_sentences, fail, print_json, results
@@ -69,6 +70,16 @@ def _switch(text: str | None) -> bool | None:
     return text.lower() == "on"
 
 
+def _settings(texts: list[str]) -> dict[str, str]:
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter("NAME=VALUE", param_hint="--setting")
+        changes[name.strip()] = value.strip()
+    return changes
+
+
 def _values(project: Project, *, secrets: bool) -> dict[str, Any]:
     values: dict[str, Any] = {
         "app_id": project.app_id,
@@ -76,6 +87,7 @@ def _values(project: Project, *, secrets: bool) -> dict[str, Any]:
         "l3": project.l3,
         "max_plays": project.max_plays,
         "created": project.created,
+        "settings": msgspec.structs.asdict(project.settings),
     }
     if secrets:
         values |= {"app_sign": project.app_sign, "server_secret": project.server_secret}
@@ -93,6 +105,8 @@ def _print(project: Project, *, as_json: bool, secrets: bool) -> None:
         results.print(f"ServerSecret  {project.server_secret}")
     results.print(f"L3            {'on' if project.l3 else 'off'}")
     results.print(f"max plays     {project.max_plays}")
+    for setting, value in msgspec.structs.asdict(project.settings).items():
+        results.print(f"{setting:<22}{value}")
 
 
 @app.command()
@@ -156,16 +170,23 @@ def change(
     l3: Annotated[str | None, typer.Option(metavar="on|off", help="Ultra-low-latency play.")] = None,
     max_plays: Annotated[int | None, typer.Option(help="Streams one user plays at once, 1 to 16.")] = None,
     name: Annotated[str | None, typer.Option(help="Name, for people.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting that `project show` lists.")
+    ] = None,
     state: State = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a project. A running server follows at once, without a restart."""
     switch = _switch(l3)
-    if switch is None and max_plays is None and name is None:
-        fail("nothing to change", hint="give --l3, --max-plays or --name", exit_code=2)
+    settings = _settings(setting or [])
+    if switch is None and max_plays is None and name is None and not settings:
+        fail("nothing to change", hint="give --l3, --max-plays, --name or --setting", exit_code=2)
     with errors_as_sentences():
         found = find_project(state, app_id)
         project = with_storage(
-            state, lambda s: s.update_project(found.app_id, l3=switch, max_plays=max_plays, name=name)
+            state,
+            lambda s: s.update_project(
+                found.app_id, l3=switch, max_plays=max_plays, name=name, settings=settings
+            ),
         )
     _print(project, as_json=as_json, secrets=False)

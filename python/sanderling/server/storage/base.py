@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import string
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.ids import AppId
+from sanderling.server.storage.settings import ProjectSettings
 
 __all__ = [
     "DEFAULT_MAX_PLAYS",
@@ -42,6 +43,7 @@ class Project:
     max_plays: int = DEFAULT_MAX_PLAYS
     created: int = 0
     """Unix seconds."""
+    settings: ProjectSettings = field(default_factory=ProjectSettings)
 
 
 def new_project(name: str, *, l3: bool, max_plays: int, now: float) -> Project:
@@ -100,6 +102,15 @@ class Storage(Protocol):
         """Store and return a new project."""
 
     async def update_project(
-        self, app_id: int, *, name: str | None = None, l3: bool | None = None, max_plays: int | None = None
+        self,
+        app_id: int,
+        *,
+        name: str | None = None,
+        l3: bool | None = None,
+        max_plays: int | None = None,
+        settings: dict[str, Any] | None = None,
     ) -> Project:
-        """Change what is not None and return the project; 1001004 when there is no such AppID."""
+        """Change what is not None, of the settings those named; return the project.
+
+        1001004 when there is no such AppID, 1000017 for values it may not have.
+        """

@@ -28,6 +28,7 @@ from sanderling.server.storage.base import (
     check_name,
     new_project,
 )
+from sanderling.server.storage.settings import change_settings, decode_settings, encode_settings
 from sanderling.server.storage.tables import projects
 
 __all__ = ["DATABASE", "SqliteStorage", "make_state_folder"]
@@ -112,6 +113,7 @@ def _project(row: Row[Any]) -> Project:
         l3=bool(row.l3),
         max_plays=row.max_plays,
         created=row.created,
+        settings=decode_settings(row.settings),
     )
 
 
@@ -230,7 +232,13 @@ class SqliteStorage:
 
     @_to_its_end
     async def update_project(
-        self, app_id: int, *, name: str | None = None, l3: bool | None = None, max_plays: int | None = None
+        self,
+        app_id: int,
+        *,
+        name: str | None = None,
+        l3: bool | None = None,
+        max_plays: int | None = None,
+        settings: dict[str, Any] | None = None,
     ) -> Project:
         """See ``Storage.update_project``."""
         changes: dict[str, Any] = {}
@@ -240,10 +248,19 @@ class SqliteStorage:
             changes["l3"] = l3
         if max_plays is not None:
             changes["max_plays"] = check_max_plays(max_plays)
-        if changes:
+        if changes or settings:
 
             def change(connection: Connection) -> None:
-                connection.execute(update(projects).where(projects.c.app_id == app_id).values(**changes))
+                mine = projects.c.app_id == app_id
+                if settings:
+                    # Written first: the lock this takes keeps another process from changing them in between.
+                    connection.execute(update(projects).where(mine).values(settings=projects.c.settings))
+                    held = connection.execute(select(projects.c.settings).where(mine)).scalar_one_or_none()
+                    if held is not None:
+                        changed = change_settings(decode_settings(held), settings)
+                        changes["settings"] = encode_settings(changed)
+                if changes:
+                    connection.execute(update(projects).where(mine).values(**changes))
 
             async with self._opened().begin() as connection:
                 await connection.run_sync(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Integer, MetaData, String, Table, Text
 
 __all__ = ["metadata", "projects"]
 
@@ -19,6 +19,8 @@ projects = Table(
     Column("l3", Boolean, nullable=False),
     Column("max_plays", Integer, nullable=False),
     Column("created", BigInteger, nullable=False),
+    # JSON of what differs from the defaults (settings.py).
+    Column("settings", Text, nullable=False, server_default="{}"),
     CheckConstraint("app_id > 0 AND app_id < 4294967296", name="projects_app_id_uint32"),
     CheckConstraint("max_plays >= 1 AND max_plays <= 16", name="projects_max_plays_range"),
 )

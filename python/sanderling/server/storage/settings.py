@@ -1,0 +1,90 @@
+"""What a project may set for itself. The product has these behind its support desk; here they are settings."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from sanderling.errors import ErrorCode, SanderlingError
+
+__all__ = ["ProjectSettings", "change_settings", "decode_settings", "encode_settings"]
+
+
+class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting with its default. Times in seconds; limits per second are of whole rooms unless named."""
+
+    silent_s: int = 0
+    """A user not heard for so long has gone (5–1800); 0 = the server's ``heartbeat_timeout_s``. Lower shows a
+    crashed peer sooner, higher lets worse networks through unseen."""
+    max_rooms: int = 5
+    """Rooms one user is in at once."""
+    notice_members: int = 500
+    """Users who come when the room has more are not announced. Higher costs a notice per member for each."""
+    room_logins_per_s: int = 200
+    app_logins_per_s: int = 2000
+    """Of the whole project."""
+    broadcasts_per_s: int = 10
+    user_broadcasts_per_s: int = 2
+    """Of one user."""
+    barrages_per_s: int = 20
+    commands_per_s: int = 200
+    """Custom commands and transparent messages to one user."""
+    group_commands_per_s: int = 10
+    """The same to several users or the room."""
+    require_privileges: bool = False
+    """Whether tokens without privileges, and AppSigns, may neither log in nor publish."""
+    token_expired: Literal["keep", "kick"] = "keep"
+    """What an expired token does to its session."""
+    l3_off: Literal["keep", "rtc", "stop"] = "keep"
+    """What running L3 plays do when L3 is switched off."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            (self.silent_s == 0 or 5 <= self.silent_s <= 1800, "silent_s is from 5 to 1800, or 0"),
+            (1 <= self.max_rooms <= 20, "max_rooms is from 1 to 20"),
+            (0 <= self.notice_members <= 1_000_000, "notice_members is from 0 to 1000000"),
+        ]
+        rules += [
+            (1 <= getattr(self, name) <= 1_000_000, f"{name} is from 1 to 1000000")
+            for name in self.__struct_fields__
+            if name.endswith("_per_s")
+        ]
+        for good, rule in rules:
+            if not good:
+                raise ValueError(rule)
+
+
+_decoder = msgspec.json.Decoder(ProjectSettings)
+
+
+def encode_settings(settings: ProjectSettings) -> str:
+    """Return what differs from the defaults as JSON, so that a later default reaches old projects too."""
+    defaults = ProjectSettings()
+    changed = {
+        name: getattr(settings, name)
+        for name in settings.__struct_fields__
+        if getattr(settings, name) != getattr(defaults, name)
+    }
+    return msgspec.json.encode(changed).decode()
+
+
+def decode_settings(text: str) -> ProjectSettings:
+    """Read what ``encode_settings`` wrote; settings of a newer version are passed over."""
+    return _decoder.decode(text or "{}")
+
+
+def change_settings(settings: ProjectSettings, changes: dict[str, Any]) -> ProjectSettings:
+    """Return ``settings`` with these changed; texts are read as what the setting is. 1000017 when that cannot be."""
+    known = settings.__struct_fields__
+    for name in changes:
+        if name not in known:
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"there is no project setting {name!r}",
+                hint=f"known: {', '.join(known)}",
+            )
+    try:
+        return msgspec.convert({**msgspec.structs.asdict(settings), **changes}, ProjectSettings, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, f"project setting: {error}") from None
