@@ -72,8 +72,14 @@ class Engine:
         reasons of "failed": "bad_offer", "no_codec" (detail names codecs of both sides), "no_slot",
         "unknown_session", "unknown_stream", "duplicate", "too_many_sessions", "internal".
         """
-    def open_publisher(self, ticket: int, worker: int, session: int, offer: str) -> None:
-        """Answer a send-only offer. The session number is also the stream's number for ``bind``."""
+    def open_publisher(
+        self, ticket: int, worker: int, session: int, offer: str, codecs: list[str] = ...
+    ) -> None:
+        """Answer a send-only offer. The session number is also the stream's number for ``bind``.
+
+        ``codecs``: names of video codecs ("VP8", "VP9", "AV1", "H264"), best first: the answer chooses the first of
+        them that is offered, and the first of the offer when none is. ValueError for other names.
+        """
     def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None:
         """Answer a receive-only offer; every audio/video pair of media sections becomes a slot."""
     def offer(self, ticket: int, worker: int, session: int, offer: str) -> None:

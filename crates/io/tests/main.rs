@@ -146,6 +146,7 @@ fn a_bad_offer_is_answered_with_its_reason() {
             ticket: Ticket(5),
             session: SessionId(1),
             offer,
+            codecs: Vec::new(),
         },
     )
     .unwrap();

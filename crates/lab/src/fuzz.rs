@@ -132,6 +132,7 @@ impl Pair {
                     ticket,
                     session,
                     offer,
+                    codecs: Vec::new(),
                 });
             }
             1 => {

@@ -329,6 +329,7 @@ impl Lab {
                 ticket,
                 session,
                 offer,
+                codecs: Vec::new(),
             },
             false => Command::OpenViewer {
                 ticket,

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use sanderling_io::{Backend, Config, Node, Refused, StartError};
+use sanderling_media::{Codec, Kind};
 use sanderling_sfu::{Command, Protocol, SessionId, StreamId, Ticket, WorkerId};
 
 use crate::{EngineBusy, EngineClosed, events};
@@ -109,6 +110,7 @@ impl Engine {
             .collect()
     }
 
+    #[pyo3(signature = (ticket, worker, session, offer, codecs = Vec::new()))]
     fn open_publisher(
         &self,
         py: Python<'_>,
@@ -116,8 +118,13 @@ impl Engine {
         worker: i64,
         session: u64,
         offer: String,
+        codecs: Vec<String>,
     ) -> PyResult<()> {
         let (ticket, session) = (Ticket(ticket), SessionId(session));
+        let codecs = codecs
+            .iter()
+            .map(|name| video_codec(name))
+            .collect::<PyResult<_>>()?;
         self.command(
             py,
             worker,
@@ -125,6 +132,7 @@ impl Engine {
                 ticket,
                 session,
                 offer,
+                codecs,
             },
         )
     }
@@ -354,6 +362,12 @@ impl Drop for Engine {
             node.stop();
         }
     }
+}
+
+fn video_codec(name: &str) -> PyResult<Codec> {
+    Codec::from_sdp_name(name)
+        .filter(|codec| codec.kind() == Kind::Video)
+        .ok_or_else(|| PyValueError::new_err(format!("codecs: {name:?} is not a video codec")))
 }
 
 fn closed() -> PyErr {

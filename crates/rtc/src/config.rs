@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sanderling_media::Protocol;
+use sanderling_media::{Codec, Protocol};
 
 use crate::certificate::Certificate;
 use crate::random::Random;
@@ -20,6 +20,9 @@ pub struct Config {
     pub wall_clock: WallClock,
     /// Chance of this session alone.
     pub random: Random,
+    /// Video codecs that a publisher is answered with, best first, where it offers them; the others come after, in the
+    /// order of the offer.
+    pub codecs: Vec<Codec>,
 }
 
 /// The node's wall clock, as a moment that is known on both clocks. Nothing here reads a clock.

@@ -77,7 +77,7 @@ impl Peer {
         offer: &str,
         config: Config,
     ) -> Result<Self, Rejected> {
-        let negotiated = Negotiated::new(role, &Offer::parse(offer)?, None)?;
+        let negotiated = Negotiated::preferring(role, &Offer::parse(offer)?, &config.codecs)?;
         let mut random = config.random.clone();
         let ice = random.ice_credentials();
         let mut rtc = engine(now, &negotiated, &config, &ice);

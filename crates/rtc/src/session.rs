@@ -71,6 +71,12 @@ pub trait Session {
         false
     }
 
+    /// Name the protection profile that the handshake agreed on, as in the registry of RFC 5764 section 4.1.2; `None`
+    /// before it, and where the engine does not tell.
+    fn protection(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
     fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool;
 

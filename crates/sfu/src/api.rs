@@ -45,11 +45,13 @@ pub enum Input<'a> {
 /// What the control plane asks for. Every command with a ticket is answered by exactly one event with it.
 #[derive(Debug)]
 pub enum Command {
-    /// Answer a send-only offer; the session is also the stream.
+    /// Answer a send-only offer; the session is also the stream. `codecs`: video codecs to choose, best first; where none
+    /// of them is offered, the first that is.
     OpenPublisher {
         ticket: Ticket,
         session: SessionId,
         offer: String,
+        codecs: Vec<sanderling_media::Codec>,
     },
     /// Answer a receive-only offer.
     OpenViewer {

@@ -230,9 +230,12 @@ class MediaEngine:
         self._sessions[handle.session] = handle.worker
         return handle
 
-    async def open_publisher(self, handle: SessionHandle, offer: str) -> Answer:
-        """Answer a send-only offer; MediaFailed when it cannot be used, the reservation is void then."""
-        return await self._open(self._engine.open_publisher, handle, offer)
+    async def open_publisher(self, handle: SessionHandle, offer: str, codecs: Sequence[str] = ()) -> Answer:
+        """Answer a send-only offer; MediaFailed when it cannot be used, the reservation is void then.
+
+        ``codecs``: video codecs to choose, best first; the offer's order decides when none of them is offered.
+        """
+        return await self._open(self._engine.open_publisher, handle, offer, list(codecs))
 
     async def open_viewer(self, handle: SessionHandle, offer: str) -> Answer:
         """Answer a receive-only offer; MediaFailed when it cannot be used, the reservation is void then."""
@@ -300,11 +303,9 @@ class MediaEngine:
 
     # ---------------------------------------------------------------------------------------- internals
 
-    async def _open(
-        self, command: Callable[[int, int, int, str], None], handle: SessionHandle, offer: str
-    ) -> Answer:
+    async def _open(self, command: Callable[..., None], handle: SessionHandle, *arguments: Any) -> Answer:
         try:
-            event = await self._command(command, handle.worker, handle.session, offer)
+            event = await self._command(command, handle.worker, handle.session, *arguments)
         except MediaFailed:
             self._sessions.pop(handle.session, None)
             raise

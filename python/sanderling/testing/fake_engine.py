@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,9 +140,11 @@ class Engine:
             self._signalled = False
         return taken
 
-    def open_publisher(self, ticket: int, worker: int, session: int, offer: str) -> None:
-        self._command("open_publisher", ticket, worker, session, offer)
-        self._open(ticket, worker, session, offer, "publisher", "sendonly")
+    def open_publisher(
+        self, ticket: int, worker: int, session: int, offer: str, codecs: Sequence[str] = ()
+    ) -> None:
+        self._command("open_publisher", ticket, worker, session, offer, codecs)
+        self._open(ticket, worker, session, offer, "publisher", "sendonly", codecs)
 
     def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None:
         self._command("open_viewer", ticket, worker, session, offer)
@@ -297,7 +300,16 @@ class Engine:
             raise EngineBusy("the command queue is full")
         self.commands.append((name, arguments))
 
-    def _open(self, ticket: int, worker: int, session: int, offer: str, kind: str, direction: str) -> None:
+    def _open(
+        self,
+        ticket: int,
+        worker: int,
+        session: int,
+        offer: str,
+        kind: str,
+        direction: str,
+        wanted: Sequence[str] = (),
+    ) -> None:
         if session in self.sessions:
             self._fail(ticket, "duplicate", f"session {session} exists")
             return
@@ -318,6 +330,9 @@ class Engine:
             if not section.codecs:
                 self._fail(ticket, "no_codec", f"mid {section.mid} offers no codec this server knows")
                 return
+            # A stable sort: what is not wanted keeps the offer's order.
+            rank = {codec: number for number, codec in enumerate(wanted)}
+            section.codecs.sort(key=lambda codec: rank.get(codec, len(rank)))
         held = _Session(kind, worker, sections)
         if kind == "viewer":
             self._make_slots(held)

@@ -110,6 +110,7 @@ pub fn operations(data: &[u8]) {
     };
     let start = epoch();
     let config = Config {
+        codecs: Vec::new(),
         random: Random::new(certificate, [3; 32]),
         certificate: certificate.clone(),
         candidates: Arc::from([(Protocol::Udp, path(0).local)]),

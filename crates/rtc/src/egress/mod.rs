@@ -395,6 +395,10 @@ impl Session for EgressViewer {
         self.estimate.as_ref()?.allowance(ms)
     }
 
+    fn protection(&self) -> Option<&'static str> {
+        self.keys.as_ref().map(|keys| keys.0.profile())
+    }
+
     fn statistics(&self) -> Statistics {
         let mut total = Statistics {
             rtt_ms: self.round_trip.map(|time| time.as_secs_f64() * 1_000.0),

@@ -288,6 +288,15 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
+    /// Name of the protection profile (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
+    pub(super) fn profile(&self) -> &'static str {
+        match &self.rtp {
+            Cipher::Cm(_) => "SRTP_AES128_CM_HMAC_SHA1_80",
+            Cipher::Gcm { key, .. } if key.algorithm() == &AES_256_GCM => "SRTP_AEAD_AES_256_GCM",
+            Cipher::Gcm { .. } => "SRTP_AEAD_AES_128_GCM",
+        }
+    }
+
     /// Protect the RTP packet of `length` bytes, `header` of them header, at the start of `buffer`. Returns the length
     /// with the tag. `sequence` is extended by the rollover counter.
     pub(crate) fn seal_rtp(

@@ -1,6 +1,6 @@
 //! From an offer to what both sides do (RFC 3264, RFC 8829 section 5.3).
 
-use sanderling_media::{H264Profile, Kind};
+use sanderling_media::{Codec, H264Profile, Kind};
 
 use super::Rejected;
 use super::codec::AgreedCodec;
@@ -66,9 +66,24 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// Agree on the first offer of a session. A publisher is answered with the first of `codecs` that its video section
+    /// offers; with the first that it offers itself where it offers none of them.
+    pub fn preferring(role: Role, offer: &Offer, codecs: &[Codec]) -> Result<Self, Rejected> {
+        Self::agree(role, offer, None, codecs)
+    }
+
     /// Agree on an offer. With `before`, it is a later offer of the same session: payload types and extension ids
     /// stay within what was agreed first, because the media engine fixes them when a session is made.
     pub fn new(role: Role, offer: &Offer, before: Option<&Self>) -> Result<Self, Rejected> {
+        Self::agree(role, offer, before, &[])
+    }
+
+    fn agree(
+        role: Role,
+        offer: &Offer,
+        before: Option<&Self>,
+        preferred: &[Codec],
+    ) -> Result<Self, Rejected> {
         let transport = offer.transport()?;
         let remote = IceCredentials {
             fragment: transport
@@ -108,8 +123,7 @@ impl Negotiated {
             sections: Vec::with_capacity(offer.sections.len()),
         };
         for (index, offered) in offer.sections.iter().enumerate() {
-            let earlier = before.and_then(|before| before.sections.get(index));
-            let section = negotiated.section(index, offered, offer, before, earlier)?;
+            let section = negotiated.section(index, offered, offer, before, preferred)?;
             negotiated.sections.push(section);
         }
         if before.is_some_and(|before| before.sections.len() > offer.sections.len()) {
@@ -177,8 +191,9 @@ impl Negotiated {
         offered: &OfferedSection,
         offer: &Offer,
         before: Option<&Self>,
-        earlier: Option<&Section>,
+        preferred: &[Codec],
     ) -> Result<Section, Rejected> {
+        let earlier = before.and_then(|before| before.sections.get(index));
         let mid = match &offered.mid {
             Some(mid) => mid.clone(),
             // Without bundling there is one section, which a mid need not name.
@@ -235,7 +250,7 @@ impl Negotiated {
         if !offered.rtcp_mux {
             return Err(Rejected::at(offered.line, "a section has no a=rtcp-mux"));
         }
-        section.codecs = self.codecs(kind, offered, before);
+        section.codecs = self.codecs(kind, offered, before, preferred);
         if section.codecs.is_empty() {
             return Ok(section);
         }
@@ -259,6 +274,7 @@ impl Negotiated {
         kind: Kind,
         offered: &OfferedSection,
         before: Option<&Self>,
+        preferred: &[Codec],
     ) -> Vec<AgreedCodec> {
         let mut agreed: Vec<AgreedCodec> = Vec::new();
         for codec in &offered.codecs {
@@ -279,6 +295,8 @@ impl Negotiated {
         }
         if self.role == Role::Publisher {
             // One codec: no receiver has to follow a change in mid-stream.
+            let rank = |codec: &Codec| preferred.iter().position(|wanted| wanted == codec);
+            agreed.sort_by_key(|agreed| rank(&agreed.codec).unwrap_or(preferred.len()));
             agreed = publishers_choice(agreed).into_iter().collect();
         }
         agreed

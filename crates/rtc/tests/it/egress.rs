@@ -148,8 +148,10 @@ fn both_versions_of_dtls_carry_media() {
     ];
     for set_up in set_ups {
         let mut rig: Rig<EgressViewer> = Rig::new(Instant::now(), &certificate, 1, set_up);
+        assert_eq!(rig.session.protection(), None);
         rig.run(ms(500));
         assert!(rig.seen.connected);
+        assert_eq!(rig.session.protection(), Some("SRTP_AEAD_AES_256_GCM"));
         assert!(
             rig.session.bind(0, &track(Codec::Vp8)) && rig.session.bind(0, &track(Codec::Opus))
         );

@@ -40,6 +40,7 @@ pub fn config() -> Config {
     let address = "192.0.2.1:40000".parse().unwrap();
     Config {
         random: Random::new(&certificate, [5; 32]),
+        codecs: Vec::new(),
         certificate,
         candidates: Arc::from([(Protocol::Udp, address), (Protocol::Tcp, address)]),
         wall_clock: WallClock::new(Instant::now(), SystemTime::now()),

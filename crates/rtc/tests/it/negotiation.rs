@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use sanderling_media::{Codec, H264Profile, Kind};
 use sanderling_rtc::sdp::{Negotiated, Offer, Role};
-use sanderling_rtc::{Profile, Session, Str0mPublisher, Str0mViewer, TrackInfo};
+use sanderling_rtc::{Config, Profile, Session, Str0mPublisher, Str0mViewer, TrackInfo};
 
 use crate::{config, section, vector};
 
@@ -87,6 +87,42 @@ fn the_offerers_order_decides() {
     let (session, sdp) = Str0mPublisher::open(Instant::now(), &offer, config()).unwrap();
     assert_eq!(session.tracks()[1].codec, Codec::Vp9);
     assert_eq!(section(&sdp, 1)[0], "m=video 9 UDP/TLS/RTP/SAVPF 98 99");
+}
+
+#[test]
+fn the_servers_order_comes_before_the_offerers() {
+    let offer = vector("chromium-publisher");
+    let chosen = |codecs: &[Codec], offer: &str| {
+        let codecs = codecs.to_vec();
+        let config = Config { codecs, ..config() };
+        let (session, _) = Str0mPublisher::open(Instant::now(), offer, config).unwrap();
+        session.tracks()[1].clone()
+    };
+    assert_eq!(chosen(&[], &offer).codec, Codec::Vp8);
+    let h264 = chosen(&[Codec::H264, Codec::Vp8], &offer);
+    assert_eq!(h264.codec, Codec::H264);
+    assert_eq!(
+        h264.profile,
+        Profile::H264(H264Profile::ConstrainedBaseline),
+        "a preference says nothing about profiles"
+    );
+    // What is not offered is passed over; where nothing wanted is offered, the offerer's order decides.
+    let without_h264 = vector("wrtc-publisher").replace("SAVPF 96 97 98 99", "SAVPF 98 99 96 97");
+    assert_eq!(
+        chosen(&[Codec::H264, Codec::Vp8], &without_h264).codec,
+        Codec::Vp8
+    );
+    assert_eq!(chosen(&[Codec::H264], &without_h264).codec, Codec::Vp9);
+}
+
+#[test]
+fn a_later_offer_keeps_the_codec_that_was_chosen_first() {
+    let offer = vector("chromium-publisher");
+    let codecs = vec![Codec::H264];
+    let config = Config { codecs, ..config() };
+    let (mut session, first) = Str0mPublisher::open(Instant::now(), &offer, config).unwrap();
+    let again = session.renegotiate(Instant::now(), &offer).unwrap();
+    assert_eq!(section(&again, 1)[0], section(&first, 1)[0]);
 }
 
 #[test]

@@ -68,6 +68,7 @@ pub fn config(now: Instant, certificate: &Certificate, seed: u8) -> Config {
     let wall_clock = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
     Config {
         random: Random::new(certificate, [seed; 32]),
+        codecs: Vec::new(),
         certificate: certificate.clone(),
         candidates: Arc::from([(Protocol::Udp, server())]),
         wall_clock: WallClock::new(now, wall_clock),

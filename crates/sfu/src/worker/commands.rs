@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sanderling_media::Kind;
+use sanderling_media::{Codec, Kind};
 use sanderling_rtc::{Config, Rejected, Session, TrackInfo};
 
 use super::{Egress, Ingest, Worker};
@@ -40,9 +40,10 @@ impl Worker {
         ticket: Ticket,
         session: SessionId,
         offer: &str,
+        codecs: Vec<Codec>,
     ) {
         let config = match self.admit(session) {
-            Ok(config) => config,
+            Ok(config) => Config { codecs, ..config },
             Err((reason, detail)) => return self.failed(ticket, reason, detail),
         };
         if self.streams.contains_key(&StreamId(session.0)) {

@@ -107,6 +107,7 @@ impl Worker {
                 candidates: Arc::from(config.candidates),
                 wall_clock: WallClock::new(now, config.wall_clock),
                 random,
+                codecs: Vec::new(),
             },
             demux: Demux::default(),
             schedule: Schedule::default(),
@@ -266,7 +267,8 @@ impl Worker {
                 ticket,
                 session,
                 offer,
-            } => self.open_publisher(now, ticket, session, &offer),
+                codecs,
+            } => self.open_publisher(now, ticket, session, &offer, codecs),
             Command::OpenViewer {
                 ticket,
                 session,

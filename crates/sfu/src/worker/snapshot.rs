@@ -116,6 +116,9 @@ impl Worker {
         json.key("lost", |json| json.plain(totals.lost));
         json.key("nacks", |json| json.plain(totals.nacks));
         json.key("retransmitted", |json| json.plain(totals.retransmitted));
+        if let Some(protection) = session.protection() {
+            json.key("protection", |json| json.string(protection));
+        }
         json.key("paths", |json| {
             json.array(self.demux.paths(id), |json, path| {
                 json.object(|json| {

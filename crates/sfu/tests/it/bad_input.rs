@@ -171,6 +171,7 @@ fn offers_that_cannot_be_used_are_refused_with_the_reason() {
             ticket,
             session: SessionId(7),
             offer,
+            codecs: Vec::new(),
         });
         let Event::Failed { reason, detail, .. } = event else {
             panic!("row {number}: {event:?}")
@@ -203,6 +204,7 @@ fn offers_that_cannot_be_used_are_refused_with_the_reason() {
         ticket,
         session: SessionId(7),
         offer: GOOD.into(),
+        codecs: Vec::new(),
     });
     assert!(matches!(event, Event::Answered { .. }), "{event:?}");
     net.close(0, 7);

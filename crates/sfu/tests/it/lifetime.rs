@@ -128,6 +128,7 @@ fn the_wrong_certificate_is_refused() {
         ticket,
         session: SessionId(9),
         offer: sdp,
+        codecs: Vec::new(),
     });
     let Event::Answered { sdp, .. } = event else {
         panic!("{event:?}")

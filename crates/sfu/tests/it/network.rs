@@ -298,6 +298,7 @@ impl Network {
                 ticket,
                 session: SessionId(session),
                 offer,
+                codecs: Vec::new(),
             }
         });
         (number, mids[0], mids[1])

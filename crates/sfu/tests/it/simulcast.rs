@@ -17,6 +17,7 @@ fn the_highest_layer_that_flows_is_forwarded() {
         ticket,
         session: SessionId(1),
         offer,
+        codecs: Vec::new(),
     });
     let Event::Answered { sdp, tracks, .. } = event else {
         panic!("{event:?}")
