@@ -1,6 +1,6 @@
 //! Entry points for fuzzing: any bytes, no panic. They live here so that the compiler keeps them alive.
 
-use crate::codec::{self, Codec, Vp8Picture};
+use crate::codec::{self, Codec, DependencyDescriptor, PictureNumbers};
 use crate::demux;
 
 /// Demultiplexing and STUN user names.
@@ -20,7 +20,28 @@ pub fn payload(data: &[u8]) {
             "{codec}: a key frame that begins no frame"
         );
     }
-    let _ = Vp8Picture::parse(data);
+    for codec in Codec::ALL {
+        let Some(numbers) = PictureNumbers::in_payload(codec, data) else {
+            continue;
+        };
+        // What was read is written to where it stood, and other numbers are read back.
+        let mut same = data.to_vec();
+        numbers.write(codec, &mut same);
+        assert_eq!(same, data, "{codec}");
+        let other = PictureNumbers {
+            number: numbers.number.map(|number| !number & numbers.mask()),
+            bits: numbers.bits,
+            tl0_index: numbers.tl0_index.map(|index| !index),
+        };
+        other.write(codec, &mut same);
+        let read = PictureNumbers::in_payload(codec, &same);
+        assert_eq!(read, Some(other), "{codec}");
+    }
+    if let Some(descriptor) = DependencyDescriptor::new(data) {
+        let mut same = vec![0; data.len()];
+        descriptor.write(Some(descriptor.frame_number()), &mut same);
+        assert_eq!(same, data);
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod net;
 mod packet;
 mod store;
 
-pub use codec::{Codec, H264Profile, Kind, Vp8Picture};
+pub use codec::{Codec, DependencyDescriptor, H264Profile, Kind, PictureNumbers};
 pub use net::{Path, Protocol};
 pub use packet::{AudioLevel, Extensions, FrameMark, Packet, PlayoutDelay};
 pub use store::LayerStore;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::codec::{self, Codec, Kind};
+use crate::codec::{self, Codec, DependencyDescriptor, Kind};
 
 /// Loudness of an audio packet (RFC 6464).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl PlayoutDelay {
 }
 
 /// Header-extension values that are worth forwarding; the ids are each transport's own affair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extensions {
     /// RFC 6464 level, audio only.
     pub audio_level: Option<AudioLevel>,
@@ -41,6 +41,8 @@ pub struct Extensions {
     pub capture_unix_ns: Option<u64>,
     /// Video content type (1 = screen share).
     pub content_type: Option<u8>,
+    /// Dependency descriptor of an AV1 packet.
+    pub dependency: Option<DependencyDescriptor>,
 }
 
 /// What a payload says about the frame it belongs to.

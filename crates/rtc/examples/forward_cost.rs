@@ -62,7 +62,7 @@ fn picture(start: Instant, number: u64) -> (Packet, Header) {
     let header = Header {
         sequence: 1_000 + number,
         timestamp,
-        vp8: None,
+        picture: None,
         playout_delay: None,
     };
     (packet(Codec::Vp8, at, number, timestamp, &payload), header)

@@ -4,6 +4,7 @@ mod capture_clock;
 mod certificate;
 pub mod client;
 mod config;
+mod dependency;
 mod egress;
 pub mod fuzz;
 mod peer;

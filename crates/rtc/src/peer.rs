@@ -14,6 +14,7 @@ use str0m::rtp::Extension;
 use str0m::{Candidate, IceCreds, Input, Output, Reason, Rtc, RtcConfig};
 
 use crate::config::Config;
+use crate::dependency;
 use crate::random::Random;
 use crate::sdp::{
     HeaderExtension, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender,
@@ -419,6 +420,7 @@ fn engine_extension(extension: HeaderExtension) -> Extension {
         HeaderExtension::PlayoutDelay => Extension::PlayoutDelay,
         HeaderExtension::AbsCaptureTime => Extension::AbsoluteCaptureTime,
         HeaderExtension::VideoContentType => Extension::VideoContentType,
+        HeaderExtension::DependencyDescriptor => dependency::extension(),
     }
 }
 

@@ -172,16 +172,23 @@ impl Str0mPublisher {
             self.clock
                 .captured(layer.reference, timestamp, kind.clock_rate(), arrival, wall);
         let mark = Packet::mark(ingest.codec, &packet.payload);
+        let codec = ingest.codec;
+        let mut extensions = self.extensions(&packet);
+        if codec == Codec::Av1 {
+            // Other codecs have their numbers in the payload, and a receiver that finds both must find them in step.
+            let descriptor = packet.header.ext_vals.user_values.get();
+            extensions.dependency = descriptor.cloned();
+        }
         let packet = Packet {
             kind,
-            codec: ingest.codec,
+            codec,
             layer: u8::try_from(layer_index).ok()?,
             sequence,
             timestamp,
             marker: packet.header.marker,
             frame_start: mark.frame_start,
             key_frame: mark.key_frame,
-            extensions: self.extensions(&packet),
+            extensions,
             arrival,
             captured,
             payload: packet.payload,
@@ -209,6 +216,7 @@ impl Str0mPublisher {
                 u64::try_from(unix_ns(value.capture_time).saturating_add(offset)).ok()
             }),
             content_type: values.video_content_type,
+            dependency: None,
         }
     }
 

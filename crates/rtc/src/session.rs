@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sanderling_media::{Kind, LayerStore, Packet, Path, PlayoutDelay, Vp8Picture};
+use sanderling_media::{Kind, LayerStore, Packet, Path, PictureNumbers, PlayoutDelay};
 
 use crate::sdp::Rejected;
 use crate::track::TrackInfo;
@@ -132,8 +132,8 @@ pub struct Header {
     pub sequence: u64,
     /// RTP timestamp.
     pub timestamp: u32,
-    /// New VP8 picture numbers; `None` leaves those of the payload.
-    pub vp8: Option<Vp8Picture>,
+    /// New picture numbers; `None` leaves those that came.
+    pub picture: Option<PictureNumbers>,
     /// Limits for the receiver's render delay, which the server sets; `None` leaves the receiver's as they are.
     pub playout_delay: Option<PlayoutDelay>,
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use sanderling_media::{Codec, Kind, Packet, Path};
+use sanderling_media::{Codec, DependencyDescriptor, Kind, Packet, Path};
 use str0m::media::{MediaTime, Mid};
 use str0m::rtp::{
-    AbsCaptureTime, ExtensionValues, RtpWrite, SeqNo, VideoOrientation, Vp8Descriptor,
+    AbsCaptureTime, ExtensionValues, RtpWrite, SeqNo, UserExtensionValues, VideoOrientation,
+    Vp8Descriptor,
 };
 
 use crate::config::Config;
@@ -192,7 +193,17 @@ fn extension_values(packet: &Packet, header: &Header) -> ExtensionValues {
         3 => VideoOrientation::Deg270,
         _ => VideoOrientation::Deg0,
     });
+    let mut user_values = UserExtensionValues::default();
+    if let Some(descriptor) = &from.dependency {
+        let number = header.picture.and_then(|picture| picture.number);
+        let mut bytes = vec![0; descriptor.as_bytes().len()];
+        descriptor.write(number, &mut bytes);
+        if let Some(descriptor) = DependencyDescriptor::new(&bytes) {
+            user_values.set(descriptor);
+        }
+    }
     ExtensionValues {
+        user_values,
         audio_level: from.audio_level.map(|level| level.dbov),
         voice_activity: from.audio_level.map(|level| level.voice),
         video_orientation: orientation,
@@ -367,26 +378,28 @@ impl Session for Str0mViewer {
         let stream = direct
             .stream_tx(&outlet.ssrc.into())
             .ok_or(WriteError::NotBound)?;
+        let mut payload = packet.payload.clone();
+        if let (Some(picture), Codec::Vp9) = (header.picture, packet.codec) {
+            let mut own = payload.to_vec();
+            picture.write(packet.codec, &mut own);
+            payload = own.into();
+        }
         let mut write = RtpWrite::new(
             payload_type.into(),
             SeqNo::from(header.sequence),
             header.timestamp,
             packet.captured.min(now),
-            packet.payload.clone(),
+            payload,
         )
         .marker(packet.marker)
         .nackable(repairable)
         .ext_vals(extension_values(packet, &header));
-        if let (Some(picture), Codec::Vp8) = (header.vp8, packet.codec)
+        if let (Some(picture), Codec::Vp8) = (header.picture, packet.codec)
             && let Ok(descriptor) = Vp8Descriptor::parse(&packet.payload)
         {
             let mut patch = descriptor.patch();
-            if let (Some(number), true) = (picture.picture_id, descriptor.picture_id().is_some()) {
-                patch = patch.picture_id(if picture.long {
-                    number & 0x7fff
-                } else {
-                    number & 0x7f
-                });
+            if let (Some(number), true) = (picture.number, descriptor.picture_id().is_some()) {
+                patch = patch.picture_id(number & picture.mask());
             }
             if let (Some(number), true) = (picture.tl0_index, descriptor.tl0_pic_idx().is_some()) {
                 patch = patch.tl0_pic_idx(number);

@@ -61,7 +61,7 @@ fn allocations(set_up: fn(str0m::RtcConfig) -> str0m::RtcConfig) -> (usize, u64)
         let header = Header {
             sequence: 100 + number,
             timestamp: packet.timestamp,
-            vp8: sanderling_media::Vp8Picture::parse(&packet.payload),
+            picture: sanderling_media::PictureNumbers::of(packet),
             playout_delay: None,
         };
         let session = &mut rig.session;

@@ -1,7 +1,9 @@
 //! Codecs that pass through, and what their payloads say about frames.
 
 mod av1;
+mod dependency;
 mod h264;
+mod picture;
 mod vp8;
 mod vp9;
 
@@ -9,8 +11,9 @@ use std::fmt;
 
 use crate::packet::FrameMark;
 
+pub use dependency::DependencyDescriptor;
 pub use h264::H264Profile;
-pub use vp8::Vp8Picture;
+pub use picture::PictureNumbers;
 
 /// Kind of a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,37 +1,20 @@
 //! VP8 payload descriptor (RFC 7741 section 4.2).
 
+use super::picture::{self, PictureNumbers};
 use crate::packet::FrameMark;
 
-/// Numbers of a VP8 payload descriptor that run on from picture to picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Vp8Picture {
-    /// PictureID, 7 or 15 bits.
-    pub picture_id: Option<u16>,
-    /// Whether the PictureID has 15 bits.
-    pub long: bool,
-    /// TL0PICIDX, 8 bits.
-    pub tl0_index: Option<u8>,
-}
-
-/// The descriptor, and where the VP8 payload header begins.
-fn parse(payload: &[u8]) -> Option<(Vp8Picture, u8, usize)> {
+/// The descriptor's numbers, its first byte, and where the VP8 payload header begins.
+fn parse(payload: &[u8]) -> Option<(PictureNumbers, u8, usize)> {
     let first = *payload.first()?;
     let mut at = 1;
-    let mut picture = Vp8Picture::default();
+    let mut picture = PictureNumbers::default();
     if first & 0x80 != 0 {
         let extension = *payload.get(at)?;
         at += 1;
         if extension & 0x80 != 0 {
-            let high = *payload.get(at)?;
-            at += 1;
-            if high & 0x80 != 0 {
-                let low = *payload.get(at)?;
-                at += 1;
-                picture.long = true;
-                picture.picture_id = Some(u16::from(high & 0x7f) << 8 | u16::from(low));
-            } else {
-                picture.picture_id = Some(u16::from(high));
-            }
+            let (number, bits, length) = picture::read_id(payload.get(at..)?)?;
+            at += length;
+            (picture.number, picture.bits) = (Some(number), bits);
         }
         if extension & 0x40 != 0 {
             picture.tl0_index = Some(*payload.get(at)?);
@@ -44,10 +27,30 @@ fn parse(payload: &[u8]) -> Option<(Vp8Picture, u8, usize)> {
     Some((picture, first, at))
 }
 
-impl Vp8Picture {
-    /// Read the numbers of one payload; `None` when the descriptor is cut short.
-    pub fn parse(payload: &[u8]) -> Option<Self> {
-        parse(payload).map(|(picture, _, _)| picture)
+/// The numbers of one payload; `None` when the descriptor is cut short.
+pub(super) fn numbers(payload: &[u8]) -> Option<PictureNumbers> {
+    parse(payload).map(|(picture, _, _)| picture)
+}
+
+/// Put new numbers into a descriptor.
+pub(super) fn write(payload: &mut [u8], numbers: PictureNumbers) {
+    let [first, extension, rest @ ..] = payload else {
+        return;
+    };
+    if *first & 0x80 == 0 {
+        return;
+    }
+    let mut at = 0;
+    if *extension & 0x80 != 0 {
+        let Some(length) = picture::write_id(rest, numbers.number) else {
+            return;
+        };
+        at = length;
+    }
+    if *extension & 0x40 != 0
+        && let (Some(number), Some(field)) = (numbers.tl0_index, rest.get_mut(at))
+    {
+        *field = number;
     }
 }
 
@@ -96,24 +99,51 @@ mod tests {
 
     #[test]
     fn picture_numbers_are_read_at_both_widths() {
-        let short = Vp8Picture::parse(&[0x90, 0x80, 0x45, 0x00]);
+        let short = numbers(&[0x90, 0x80, 0x45, 0x00]);
         assert_eq!(
             short,
-            Some(Vp8Picture {
-                picture_id: Some(0x45),
-                long: false,
+            Some(PictureNumbers {
+                number: Some(0x45),
+                bits: 7,
                 tl0_index: None
             })
         );
-        let long = Vp8Picture::parse(&[0x90, 0xc0, 0x92, 0x34, 0x09, 0x00]);
+        let long = numbers(&[0x90, 0xc0, 0x92, 0x34, 0x09, 0x00]);
         assert_eq!(
             long,
-            Some(Vp8Picture {
-                picture_id: Some(0x1234),
-                long: true,
+            Some(PictureNumbers {
+                number: Some(0x1234),
+                bits: 15,
                 tl0_index: Some(9)
             })
         );
-        assert_eq!(Vp8Picture::parse(&[0x90, 0x40]), None);
+        assert_eq!(numbers(&[0x90, 0x40]), None);
+        assert_eq!(numbers(&[0x90, 0x80, 0x80]), None);
+    }
+
+    #[test]
+    fn numbers_are_written_where_the_payload_has_them() {
+        let picture = PictureNumbers {
+            number: Some(0x1234),
+            bits: 15,
+            tl0_index: Some(9),
+        };
+        // (payload, written)
+        let rows: [(&[u8], &[u8]); 6] = [
+            (
+                &[0x90, 0xc0, 0x80, 1, 2, 7],
+                &[0x90, 0xc0, 0x92, 0x34, 9, 7],
+            ),
+            (&[0x90, 0xc0, 0x01, 2, 7], &[0x90, 0xc0, 0x34, 9, 7]),
+            (&[0x90, 0x40, 2, 7], &[0x90, 0x40, 9, 7]),
+            (&[0x10, 0xc0, 0x80, 1, 2], &[0x10, 0xc0, 0x80, 1, 2]),
+            (&[0x90, 0xc0, 0x80], &[0x90, 0xc0, 0x80]),
+            (&[0x90], &[0x90]),
+        ];
+        for (payload, expected) in rows {
+            let mut payload = payload.to_vec();
+            write(&mut payload, picture);
+            assert_eq!(payload, expected);
+        }
     }
 }

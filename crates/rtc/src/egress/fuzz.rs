@@ -172,7 +172,7 @@ pub fn operations(data: &[u8]) {
                 let header = Header {
                     sequence: u64::from(*argument),
                     timestamp: 0,
-                    vp8: None,
+                    picture: None,
                     playout_delay: None,
                 };
                 let written = session.write(now, 0, &packet, header, &mut batch);

@@ -1,6 +1,6 @@
 //! What was sent under which sequence number: enough to send it again from the shared store.
 
-use sanderling_media::{Packet, PlayoutDelay, Vp8Picture};
+use sanderling_media::{Packet, PictureNumbers, PlayoutDelay};
 
 use crate::session::Header;
 
@@ -41,7 +41,7 @@ pub(super) struct Resend {
     /// Timestamp it was sent with.
     pub(super) timestamp: u32,
     /// Picture numbers it was sent with, if they were rewritten.
-    pub(super) vp8: Option<Vp8Picture>,
+    pub(super) picture: Option<PictureNumbers>,
     /// Whether it carried limits for the render delay.
     pub(super) delayed: bool,
 }
@@ -104,10 +104,10 @@ impl Sent {
         if header.sequence > highest && young(&old) && self.records.len() < MOST {
             self.grow(highest);
         }
-        let picture = header.vp8.unwrap_or_default();
+        let picture = header.picture.unwrap_or_default();
         self.delay = header.playout_delay.or(self.delay);
         let mut flags = USED | packet.layer;
-        if header.vp8.is_some() {
+        if header.picture.is_some() {
             flags |= PATCHED;
         }
         if header.playout_delay.is_some() {
@@ -118,7 +118,7 @@ impl Sent {
             source: packet.sequence as u32,
             timestamp: header.timestamp,
             sent_ms: now_ms,
-            picture: picture.picture_id.unwrap_or(0),
+            picture: picture.number.unwrap_or(0),
             tl0: picture.tl0_index.unwrap_or(0),
             flags,
         };
@@ -170,16 +170,17 @@ impl Sent {
     /// What to send again under a sequence number.
     pub(super) fn find(&mut self, sequence: u64) -> Option<Resend> {
         let record = *self.record(sequence)?;
-        let vp8 = Vp8Picture {
-            picture_id: Some(record.picture),
-            long: true,
+        // As wide as any: what is written to has its own width.
+        let picture = PictureNumbers {
+            number: Some(record.picture),
+            bits: 16,
             tl0_index: Some(record.tl0),
         };
         Some(Resend {
             layer: record.flags & LAYER,
             source: record.source,
             timestamp: record.timestamp,
-            vp8: (record.flags & PATCHED != 0).then_some(vp8),
+            picture: (record.flags & PATCHED != 0).then_some(picture),
             delayed: record.flags & DELAYED != 0,
         })
     }
@@ -214,7 +215,7 @@ mod tests {
         let header = Header {
             sequence,
             timestamp: (source as u32).wrapping_mul(10),
-            vp8: None,
+            picture: None,
             playout_delay: None,
         };
         sent.push(&packet, &header, now_ms);
@@ -243,7 +244,10 @@ mod tests {
         assert_eq!(sequence, 67_999);
         let resend = sent.find(sequence).unwrap();
         assert_eq!(resend.source, 7_000_002_999_u64 as u32);
-        assert_eq!((resend.layer, resend.vp8, resend.delayed), (3, None, false));
+        assert_eq!(
+            (resend.layer, resend.picture, resend.delayed),
+            (3, None, false)
+        );
         assert!(sent.find(67_999 - 511).is_some());
         assert!(sent.find(67_999 - 512).is_none());
         assert!(sent.find(68_000).is_none());

@@ -1,15 +1,21 @@
-//! RTP headers of packets that leave, and the numbers in VP8 payloads (RFC 3550, RFC 8285, RFC 7741).
+//! RTP headers of packets that leave (RFC 3550, RFC 8285).
 
-use sanderling_media::{Extensions, PlayoutDelay, Vp8Picture};
+use sanderling_media::{Extensions, PlayoutDelay};
 
 use crate::sdp::{HeaderExtension, Section};
 
-/// Size of the largest header, bytes.
+/// Size of the largest header without a dependency descriptor, bytes.
 pub(super) const HEADER_LIMIT: usize = FIXED + BLOCK;
 /// Header without extensions.
 const FIXED: usize = 12;
 /// Largest extension block: its own header and every element, the mid with 16 bytes.
 const BLOCK: usize = 4 + 48;
+/// Bytes in front of an element: the short form, and the long one that a dependency descriptor needs (RFC 8285
+/// sections 4.2 and 4.3).
+const SHORT: usize = 1;
+const LONG: usize = 2;
+/// Largest extension block of long elements: one byte more for each, and a dependency descriptor.
+const LONG_BLOCK: usize = BLOCK + 12 + LONG + 255 + 3;
 /// Longest mid that the one-byte form carries (RFC 8285 section 4.2).
 const MID_LIMIT: usize = 16;
 
@@ -24,6 +30,7 @@ pub(super) struct ExtensionIds {
     level: u8,
     orientation: u8,
     content: u8,
+    dependency: u8,
     mid_value: [u8; MID_LIMIT],
     mid_length: u8,
 }
@@ -38,6 +45,8 @@ pub(super) struct Values<'a> {
     pub(super) send_time: u32,
     /// Limits for the render delay.
     pub(super) playout: Option<PlayoutDelay>,
+    /// Number of the frame in its dependency descriptor, if it is not the one that came.
+    pub(super) frame: Option<u16>,
     /// What came with the packet.
     pub(super) from: &'a Extensions,
 }
@@ -56,22 +65,40 @@ pub(super) struct Fields {
     pub(super) ssrc: u32,
 }
 
-/// An extension block under construction.
-struct Block {
-    bytes: [u8; BLOCK],
+/// Size of the largest header that a packet with these values gets, bytes.
+pub(super) fn header_limit(from: &Extensions) -> usize {
+    let descriptor = from.dependency.as_ref();
+    HEADER_LIMIT + descriptor.map_or(0, |value| LONG_BLOCK - BLOCK - 255 + value.as_bytes().len())
+}
+
+/// An extension block under construction, whose elements have `HEAD` bytes in front.
+struct Block<const SIZE: usize, const HEAD: usize> {
+    bytes: [u8; SIZE],
     at: usize,
 }
 
-impl Block {
-    /// Append an element unless it was not agreed on.
-    fn element(&mut self, id: u8, value: &[u8]) {
-        if id == 0 {
-            return;
+impl<const SIZE: usize, const HEAD: usize> Block<SIZE, HEAD> {
+    /// Room for an element's value, behind what stands in front of it.
+    #[inline(always)]
+    fn room(&mut self, id: u8, length: usize) -> Option<&mut [u8]> {
+        let room = self.bytes.get_mut(self.at..self.at + HEAD + length)?;
+        let (head, value) = room.split_at_mut(HEAD);
+        match head {
+            [short] => *short = id << 4 | (length as u8).wrapping_sub(1),
+            [name, size] => (*name, *size) = (id, length as u8),
+            _ => {}
         }
-        if let Some([head, room @ ..]) = self.bytes.get_mut(self.at..self.at + 1 + value.len()) {
-            *head = id << 4 | (value.len() as u8).wrapping_sub(1);
+        self.at += HEAD + length;
+        Some(value)
+    }
+
+    /// Append an element unless it was not agreed on.
+    #[inline(always)]
+    fn element(&mut self, id: u8, value: &[u8]) {
+        if id != 0
+            && let Some(room) = self.room(id, value.len())
+        {
             room.copy_from_slice(value);
-            self.at += 1 + value.len();
         }
     }
 }
@@ -93,6 +120,7 @@ impl ExtensionIds {
             level: id(HeaderExtension::AudioLevel),
             orientation: id(HeaderExtension::VideoOrientation),
             content: id(HeaderExtension::VideoContentType),
+            dependency: id(HeaderExtension::DependencyDescriptor),
             ..Self::default()
         };
         let mid = section.mid.as_bytes();
@@ -111,13 +139,53 @@ impl ExtensionIds {
         self.transport != 0
     }
 
-    /// Write a header to the start of `out`, which holds at least [`HEADER_LIMIT`] bytes. Returns its length.
+    /// Write a header to the start of `out`, which holds at least [`header_limit`] bytes. Returns its length.
     ///
     /// What every packet has stands first, and room for the playout delay is kept in packets without one, so that the
     /// packets of a frame are of one size: that is what UDP segmentation offload sends in one piece.
     pub(super) fn write(&self, out: &mut [u8], fields: &Fields, values: &Values<'_>) -> usize {
+        if self.dependency != 0 && values.from.dependency.is_some() {
+            return self.write_long(out, fields, values);
+        }
+        let mut block = self.block::<BLOCK, SHORT>(values);
+        let length = block.at.next_multiple_of(4);
+        let extended = length > 4;
+        fields.write(out, extended);
+        if !extended {
+            return FIXED;
+        }
+        block.bytes[..2].copy_from_slice(&[0xbe, 0xde]);
+        block.bytes[3] = (length / 4 - 1) as u8;
+        // The whole block in one copy of a known size; what is behind its end is overwritten by the payload.
+        out[FIXED..FIXED + BLOCK].copy_from_slice(&block.bytes);
+        FIXED + length
+    }
+
+    /// The same with a dependency descriptor. That of a key frame is too long for the short form of elements.
+    #[cold]
+    fn write_long(&self, out: &mut [u8], fields: &Fields, values: &Values<'_>) -> usize {
+        let mut block = self.block::<LONG_BLOCK, LONG>(values);
+        if let Some(descriptor) = &values.from.dependency
+            && let Some(room) = block.room(self.dependency, descriptor.as_bytes().len())
+        {
+            descriptor.write(values.frame, room);
+        }
+        let length = block.at.next_multiple_of(4);
+        fields.write(out, true);
+        block.bytes[..2].copy_from_slice(&[0x10, 0x00]);
+        block.bytes[3] = (length / 4 - 1) as u8;
+        out[FIXED..FIXED + length].copy_from_slice(&block.bytes[..length]);
+        FIXED + length
+    }
+
+    /// The elements that every packet may have, behind room for the block's header.
+    #[inline(always)]
+    fn block<const SIZE: usize, const HEAD: usize>(
+        &self,
+        values: &Values<'_>,
+    ) -> Block<SIZE, HEAD> {
         let mut block = Block {
-            bytes: [0; BLOCK],
+            bytes: [0; SIZE],
             at: 4,
         };
         block.element(self.transport, &values.transport.to_be_bytes());
@@ -127,7 +195,7 @@ impl ExtensionIds {
                 let limits = u32::from(delay.min & 0xfff) << 12 | u32::from(delay.max & 0xfff);
                 block.element(self.playout, &limits.to_be_bytes()[1..]);
             }
-            None if self.playout != 0 => block.at += 4,
+            None if self.playout != 0 => block.at += HEAD + 3,
             None => {}
         }
         if values.mid {
@@ -148,22 +216,19 @@ impl ExtensionIds {
         if let Some(content) = from.content_type {
             block.element(self.content, &[content]);
         }
-        let length = block.at.next_multiple_of(4);
-        let extended = length > 4;
+        block
+    }
+}
 
+impl Fields {
+    /// Write the fixed header.
+    #[inline(always)]
+    fn write(&self, out: &mut [u8], extended: bool) {
         out[0] = 0x80 | u8::from(extended) << 4;
-        out[1] = u8::from(fields.marker) << 7 | fields.payload_type & 0x7f;
-        out[2..4].copy_from_slice(&fields.sequence.to_be_bytes());
-        out[4..8].copy_from_slice(&fields.timestamp.to_be_bytes());
-        out[8..12].copy_from_slice(&fields.ssrc.to_be_bytes());
-        if !extended {
-            return FIXED;
-        }
-        block.bytes[..2].copy_from_slice(&[0xbe, 0xde]);
-        block.bytes[3] = (length / 4 - 1) as u8;
-        // The whole block in one copy of a known size; what is behind its end is overwritten by the payload.
-        out[FIXED..FIXED + BLOCK].copy_from_slice(&block.bytes);
-        FIXED + length
+        out[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        out[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        out[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        out[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
     }
 }
 
@@ -178,40 +243,10 @@ pub(super) fn ntp(unix_ns: u64) -> u64 {
     (seconds.wrapping_add(NTP_OFFSET) << 32).wrapping_add(fraction)
 }
 
-/// Put new numbers into a VP8 payload descriptor. A field that the payload does not have is left out.
-pub(super) fn patch_vp8(payload: &mut [u8], picture: Vp8Picture) {
-    let [first, extension, rest @ ..] = payload else {
-        return;
-    };
-    if *first & 0x80 == 0 {
-        return;
-    }
-    let mut at = 0;
-    if *extension & 0x80 != 0 {
-        let long = rest.first().is_some_and(|high| high & 0x80 != 0);
-        let size = if long { 2 } else { 1 };
-        if let (Some(number), Some(field)) = (picture.picture_id, rest.get_mut(..size)) {
-            match field {
-                [high, low] => {
-                    [*high, *low] = (number | 0x8000).to_be_bytes();
-                }
-                [low] => *low = (number & 0x7f) as u8,
-                _ => {}
-            }
-        }
-        at = size;
-    }
-    if *extension & 0x40 != 0
-        && let (Some(number), Some(field)) = (picture.tl0_index, rest.get_mut(at))
-    {
-        *field = number;
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use sanderling_media::AudioLevel;
+    use sanderling_media::{AudioLevel, DependencyDescriptor};
 
     use super::*;
 
@@ -257,6 +292,7 @@ mod tests {
             transport: 0x1122,
             send_time: 0x00aa_bbcc,
             playout: Some(PlayoutDelay { min: 1, max: 0x234 }),
+            frame: None,
             from: &from,
         };
         let fixed = [0x90, 0xe0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
@@ -294,43 +330,68 @@ mod tests {
             playout_delay: None,
             capture_unix_ns: Some(1),
             content_type: Some(1),
+            dependency: None,
         };
         let values = Values {
             mid: true,
             transport: 1,
             send_time: 1,
             playout: Some(PlayoutDelay::NONE),
+            frame: None,
             from: &from,
         };
         let header = write(&ids, &values);
         assert_eq!(header.len(), HEADER_LIMIT - 4);
         assert_eq!(header[HEADER_LIMIT - 7..HEADER_LIMIT - 5], [0x90, 1]);
+        let longest = Extensions {
+            dependency: DependencyDescriptor::new(&[7; 255]),
+            ..from.clone()
+        };
+        let mut out = [0xff; HEADER_LIMIT + 300];
+        ids.dependency = 14;
+        let values = Values {
+            from: &longest,
+            ..values
+        };
+        let length = ids.write(&mut out, &FIELDS, &values);
+        assert!(length <= header_limit(&longest), "{length}");
+        assert_eq!(out[length - 8..length - 1], [7; 7]);
     }
 
     #[test]
-    fn vp8_numbers_are_written_where_the_payload_has_them() {
-        let picture = Vp8Picture {
-            picture_id: Some(0x1234),
-            long: true,
-            tl0_index: Some(9),
-        };
-        // (payload, patched)
-        let rows: [(&[u8], &[u8]); 6] = [
-            (
-                &[0x90, 0xc0, 0x80, 1, 2, 7],
-                &[0x90, 0xc0, 0x92, 0x34, 9, 7],
-            ),
-            (&[0x90, 0xc0, 0x01, 2, 7], &[0x90, 0xc0, 0x34, 9, 7]),
-            (&[0x90, 0x40, 2, 7], &[0x90, 0x40, 9, 7]),
-            (&[0x10, 0xc0, 0x80, 1, 2], &[0x10, 0xc0, 0x80, 1, 2]),
-            (&[0x90, 0xc0, 0x80], &[0x90, 0xc0, 0x80]),
-            (&[0x90], &[0x90]),
+    fn a_dependency_descriptor_takes_the_long_form() {
+        let descriptor = [
+            0xc0, 0x12, 0x34, 0x80, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
         ];
-        for (payload, expected) in rows {
-            let mut payload = payload.to_vec();
-            patch_vp8(&mut payload, picture);
-            assert_eq!(payload, expected);
-        }
+        let from = Extensions {
+            dependency: DependencyDescriptor::new(&descriptor),
+            ..Extensions::default()
+        };
+        let values = Values {
+            mid: true,
+            transport: 0x1122,
+            send_time: 0x00aa_bbcc,
+            playout: None,
+            frame: Some(0xabcd),
+            from: &from,
+        };
+        let with = ExtensionIds {
+            dependency: 12,
+            ..ids()
+        };
+        let mut expected = vec![0x90, 0xe0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+        expected.extend([0x10, 0, 0, 10, 3, 2, 0x11, 0x22, 2, 3, 0xaa, 0xbb, 0xcc]);
+        expected.extend([0, 0, 0, 0, 0, 4, 2, b'v', b'1', 12, 17, 0xc0, 0xab, 0xcd]);
+        expected.extend(&descriptor[3..]);
+        expected.resize(FIXED + 44, 0);
+        let mut out = [0xff; 400];
+        let length = with.write(&mut out, &FIELDS, &values);
+        assert_eq!(out[..length], expected);
+        assert!(length <= header_limit(&from));
+        // Who did not agree to it gets the short form without it.
+        let length = ids().write(&mut out, &FIELDS, &values);
+        assert_eq!(out[12..length], write(&ids(), &values)[12..]);
+        assert_eq!(out[12..14], [0xbe, 0xde]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sanderling_media::{Codec, LayerStore, Packet};
 
 use super::repair::Sent;
-use super::rtp::{self, ExtensionIds, Fields, HEADER_LIMIT, Values};
+use super::rtp::{self, ExtensionIds, Fields, Values};
 use super::srtp::{OVERHEAD, Outbound, Used};
 use crate::random::Random;
 use crate::sdp::Section;
@@ -200,7 +200,8 @@ impl Outlet {
 
     /// Room that a packet takes at most.
     pub(super) fn limit(packet: &Packet) -> usize {
-        HEADER_LIMIT + ORIGINAL_NUMBER + packet.payload.len() + OVERHEAD
+        let header = rtp::header_limit(&packet.extensions);
+        header + ORIGINAL_NUMBER + packet.payload.len() + OVERHEAD
     }
 
     /// Use a sequence number; false when it must not be used again.
@@ -230,14 +231,15 @@ impl Outlet {
             transport,
             send_time: moment.send_time,
             playout: header.playout_delay,
+            frame: header.picture.and_then(|picture| picture.number),
             from: &packet.extensions,
         };
         let head = self.ids.write(out, &fields, &values);
         let length = head + packet.payload.len();
         let body = out.get_mut(head..length)?;
         body.copy_from_slice(&packet.payload);
-        if let (Some(picture), Codec::Vp8) = (header.vp8, packet.codec) {
-            rtp::patch_vp8(body, picture);
+        if let Some(picture) = header.picture {
+            picture.write(packet.codec, body);
         }
         let total = keys.seal_rtp(out, head, length, self.ssrc, header.sequence)?;
         self.packets += 1;
@@ -299,6 +301,7 @@ impl Outlet {
             transport,
             send_time: moment.send_time,
             playout: self.sent.delay.filter(|_| resend.delayed),
+            frame: resend.picture.and_then(|picture| picture.number),
             from: &packet.extensions,
         };
         let head = self.ids.write(out, &fields, &values);
@@ -306,8 +309,8 @@ impl Outlet {
         let (number, body) = out.get_mut(head..length)?.split_at_mut(ORIGINAL_NUMBER);
         number.copy_from_slice(&(sequence as u16).to_be_bytes());
         body.copy_from_slice(&packet.payload);
-        if let (Some(picture), Codec::Vp8) = (resend.vp8, packet.codec) {
-            rtp::patch_vp8(body, picture);
+        if let Some(picture) = resend.picture {
+            picture.write(packet.codec, body);
         }
         let total = keys.seal_rtp(out, head, length, ssrc, self.repair_sequence)?;
         self.repair_sequence += 1;

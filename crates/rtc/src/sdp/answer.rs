@@ -126,6 +126,9 @@ impl LocalDescription<'_> {
         if section.rtcp_reduced {
             out.push_str("a=rtcp-rsize\r\n");
         }
+        if section.extensions.iter().any(|(_, e)| e.needs_long_form()) {
+            out.push_str("a=extmap-allow-mixed\r\n");
+        }
         for (id, extension) in &section.extensions {
             let _ = write!(out, "a=extmap:{id} {}\r\n", extension.uri());
         }

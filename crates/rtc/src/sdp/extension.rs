@@ -25,10 +25,12 @@ pub enum HeaderExtension {
     AbsCaptureTime,
     /// WebRTC video-content-type.
     VideoContentType,
+    /// AV1 dependency descriptor (AOM RTP payload format, appendix A).
+    DependencyDescriptor,
 }
 
 impl HeaderExtension {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Mid,
         Self::RtpStreamId,
         Self::RepairedRtpStreamId,
@@ -39,6 +41,7 @@ impl HeaderExtension {
         Self::PlayoutDelay,
         Self::AbsCaptureTime,
         Self::VideoContentType,
+        Self::DependencyDescriptor,
     ];
 
     /// URI in `a=extmap`.
@@ -58,6 +61,9 @@ impl HeaderExtension {
             Self::VideoContentType => {
                 "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type"
             }
+            Self::DependencyDescriptor => {
+                "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+            }
         }
     }
 
@@ -73,5 +79,11 @@ impl HeaderExtension {
             Self::RtpStreamId | Self::RepairedRtpStreamId => role == Role::Publisher,
             _ => true,
         }
+    }
+
+    /// Whether its value may be longer than the short form of elements holds, so that both sides must allow the long
+    /// one (RFC 8285 section 6).
+    pub(super) fn needs_long_form(self) -> bool {
+        self == Self::DependencyDescriptor
     }
 }

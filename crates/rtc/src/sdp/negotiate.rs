@@ -254,7 +254,7 @@ impl Negotiated {
         if section.codecs.is_empty() {
             return Ok(section);
         }
-        section.extensions = self.extensions(offered, before);
+        section.extensions = self.extensions(kind, offered, offer, before);
         if self.role == Role::Publisher {
             section.rids.clone_from(&offered.send_rids);
             if section.rids.is_empty() {
@@ -304,7 +304,9 @@ impl Negotiated {
 
     fn extensions(
         &self,
+        kind: Kind,
         offered: &OfferedSection,
+        offer: &Offer,
         before: Option<&Self>,
     ) -> Vec<(u8, HeaderExtension)> {
         let mut agreed: Vec<(u8, HeaderExtension)> = Vec::new();
@@ -314,6 +316,10 @@ impl Negotiated {
             else {
                 continue;
             };
+            let long = kind == Kind::Video && (offered.long_extensions || offer.long_extensions);
+            if extension.needs_long_form() && !long {
+                continue;
+            }
             // Ids above 14 need the two-byte form (RFC 8285 section 4.3), which not every receiver reads.
             if !(1..=14).contains(id) {
                 continue;

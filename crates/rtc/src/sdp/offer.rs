@@ -19,6 +19,8 @@ pub struct Offer {
     pub bundle: Vec<String>,
     /// Whether the offerer is ICE-lite itself.
     pub ice_lite: bool,
+    /// `a=extmap-allow-mixed` for all sections.
+    pub long_extensions: bool,
     /// Values given once for all sections.
     pub session: Transport,
     /// The media sections in order.
@@ -76,6 +78,8 @@ pub struct Section {
     pub rtcp_mux: bool,
     /// `a=rtcp-rsize`
     pub rtcp_reduced: bool,
+    /// `a=extmap-allow-mixed`
+    pub long_extensions: bool,
     /// Codecs, in the order of the formats.
     pub codecs: Vec<OfferedCodec>,
     /// Header extensions: id and URI.
@@ -150,6 +154,7 @@ impl Section {
             transport: Transport::default(),
             rtcp_mux: false,
             rtcp_reduced: false,
+            long_extensions: false,
             codecs: Vec::new(),
             extensions: Vec::new(),
             ssrcs: Vec::new(),
@@ -245,6 +250,7 @@ impl Offer {
                 }
             }
             "ice-lite" => self.ice_lite = true,
+            "extmap-allow-mixed" => self.long_extensions = true,
             _ => self.session.attribute(line, name, value)?,
         }
         Ok(())
@@ -291,6 +297,7 @@ impl Section {
                 "inactive" => self.direction = Direction::Inactive,
                 "rtcp-mux" => self.rtcp_mux = true,
                 "rtcp-rsize" => self.rtcp_reduced = true,
+                "extmap-allow-mixed" => self.long_extensions = true,
                 // RFC 9143 section 6: port 0 of such a section says that it exists in the bundle only, not that it is off.
                 "bundle-only" => self.disabled = false,
                 "rtpmap" => self.rtpmap(line, value)?,

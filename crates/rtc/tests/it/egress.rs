@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sanderling_media::{AudioLevel, Codec, Kind, PlayoutDelay, Vp8Picture};
+use sanderling_media::{AudioLevel, Codec, Kind, PictureNumbers, PlayoutDelay};
 use sanderling_rtc::{Certificate, EgressViewer, Event, Header, Session, Str0mViewer, WriteError};
 use str0m::media::KeyframeRequestKind;
 use str0m::rtp::{ExtensionValues, RtpPacket};
@@ -18,7 +18,7 @@ fn header(sequence: u64, timestamp: u32) -> Header {
     Header {
         sequence,
         timestamp,
-        vp8: None,
+        picture: None,
         playout_delay: None,
     }
 }
@@ -52,13 +52,13 @@ fn play<S: Engine>(rig: &mut Rig<S>, slot: u16) {
             video.extensions.capture_unix_ns =
                 (part == 0).then_some(1_767_225_600_123_456_789 + number);
             video.extensions.content_type = (number == 7).then_some(1);
-            let vp8 = (number > 10).then_some(Vp8Picture {
-                picture_id: Some(0x1000 + number as u16),
-                long: true,
+            let picture = (number > 10).then_some(PictureNumbers {
+                number: Some(0x1000 + number as u16),
+                bits: 15,
                 tl0_index: Some(number as u8),
             });
             let header = Header {
-                vp8,
+                picture,
                 playout_delay: (part == 0).then_some(PlayoutDelay { min: 0, max: 30 }),
                 // Past a rollover of 16 bits, with a gap.
                 ..header(

@@ -11,6 +11,7 @@ mod answers;
 mod egress;
 mod mutations;
 mod negotiation;
+mod pictures;
 #[path = "../rig/mod.rs"]
 mod rig;
 

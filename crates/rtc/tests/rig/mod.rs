@@ -13,7 +13,7 @@ use sanderling_rtc::{
 use str0m::change::SdpAnswer;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol as Str0mProtocol, Receive};
-use str0m::rtp::RtpPacket;
+use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpPacket};
 use str0m::{Candidate, Input, Output as RtcOutput, Rtc, RtcConfig};
 
 /// One way of the link.
@@ -80,7 +80,10 @@ pub fn track(codec: Codec) -> TrackInfo {
     TrackInfo {
         kind: codec.kind(),
         codec,
-        profile: Profile::None,
+        profile: match codec {
+            Codec::Vp9 | Codec::Av1 => Profile::Number(0),
+            _ => Profile::None,
+        },
         mid: "0".into(),
         layers: 1,
     }
@@ -222,6 +225,28 @@ impl<S: Engine> Rig<S> {
         rig
     }
 
+    /// A connected client that takes VP8, VP9 and AV1, the last with dependency descriptors.
+    pub fn describing(now: Instant, certificate: &Certificate) -> Self {
+        let set_up: fn(RtcConfig) -> RtcConfig = |config| {
+            config
+                .clear_codecs()
+                .enable_vp8(true)
+                .enable_opus(true)
+                .enable_vp9(true)
+                .enable_av1(true)
+                .set_extension(
+                    11,
+                    Extension::with_serializer(DESCRIPTOR_URI, DescriptorReader),
+                )
+        };
+        let mut rig = Self::with_offer(now, certificate, 1, set_up, |offer| {
+            offer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n")
+        });
+        rig.run(Duration::from_millis(500));
+        assert!(rig.seen.connected, "{} did not connect", S::NAME);
+        rig
+    }
+
     /// Let everything happen for a while.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
@@ -360,5 +385,34 @@ pub struct Batch(pub Vec<Vec<u8>>);
 impl sanderling_rtc::Batch for Batch {
     fn push(&mut self, _path: Path, datagram: &[u8]) {
         self.0.push(datagram.to_vec());
+    }
+}
+
+const DESCRIPTOR_URI: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+
+/// The bytes of a dependency descriptor, as the client got them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor(pub Vec<u8>);
+
+#[derive(Debug)]
+struct DescriptorReader;
+
+impl ExtensionSerializer for DescriptorReader {
+    fn write_to(&self, _buf: &mut [u8], _values: &ExtensionValues) -> usize {
+        0
+    }
+
+    fn parse_value(&self, buf: &[u8], values: &mut ExtensionValues) -> bool {
+        values.user_values.set(Descriptor(buf.to_vec()));
+        true
+    }
+
+    fn is_video(&self) -> bool {
+        true
+    }
+
+    fn is_audio(&self) -> bool {
+        false
     }
 }

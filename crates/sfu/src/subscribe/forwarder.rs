@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sanderling_media::{Codec, Kind, Packet, PlayoutDelay, Vp8Picture};
+use sanderling_media::{Kind, Packet, PictureNumbers, PlayoutDelay};
 use sanderling_rtc::Header;
 
 use crate::StreamId;
@@ -99,9 +99,9 @@ impl Forwarder {
         }
         let sequence = packet.sequence - mapping.first_sequence + mapping.sequence;
         let timestamp = packet.timestamp.wrapping_add(mapping.timestamp);
-        let (picture, vp8) = self.vp8(&mapping, packet);
+        let (numbers, picture) = picture(&mapping, packet);
         if self.sent.is_none_or(|sent| sequence > sent.sequence) {
-            let (number, tl0) = picture.unwrap_or((
+            let (number, tl0) = numbers.unwrap_or((
                 self.sent.map_or(0, |sent| sent.picture),
                 self.sent.map_or(0, |sent| sent.tl0),
             ));
@@ -117,13 +117,13 @@ impl Forwarder {
         Some(Header {
             sequence,
             timestamp,
-            vp8,
+            picture,
             playout_delay: low_latency.then_some(PlayoutDelay::NONE),
         })
     }
 
     fn start(&mut self, source: Source, packet: &Packet) {
-        let picture = vp8_picture(packet);
+        let picture = PictureNumbers::of(packet);
         let mapping = match self.sent {
             None => Mapping {
                 source,
@@ -145,47 +145,39 @@ impl Forwarder {
                     Kind::Video => rate / 30,
                 };
                 let timestamp = sent.timestamp.wrapping_add(ticks.max(least));
-                let number = picture.and_then(|picture| picture.picture_id).unwrap_or(0);
+                let number = picture.and_then(|picture| picture.number).unwrap_or(0);
                 let tl0 = picture.and_then(|picture| picture.tl0_index).unwrap_or(0);
                 Mapping {
                     source,
                     first_sequence: packet.sequence,
                     sequence: sent.sequence + 1,
                     timestamp: timestamp.wrapping_sub(packet.timestamp),
-                    picture: sent.picture.wrapping_add(1).wrapping_sub(number) & 0x7fff,
+                    picture: sent.picture.wrapping_add(1).wrapping_sub(number),
                     tl0: sent.tl0.wrapping_add(1).wrapping_sub(tl0),
                 }
             }
         };
         self.mapping = Some(mapping);
     }
-
-    /// Numbers of a VP8 picture on the slot, and what to rewrite when they are not the payload's.
-    fn vp8(&self, mapping: &Mapping, packet: &Packet) -> (Option<(u16, u8)>, Option<Vp8Picture>) {
-        let Some(picture) = vp8_picture(packet) else {
-            return (None, None);
-        };
-        let mask = if picture.long { 0x7fff } else { 0x7f };
-        let number = picture
-            .picture_id
-            .map(|number| number.wrapping_add(mapping.picture) & mask);
-        let tl0 = picture.tl0_index.map(|tl0| tl0.wrapping_add(mapping.tl0));
-        let sent = (number.unwrap_or(0), tl0.unwrap_or(0));
-        let rewritten = Vp8Picture {
-            picture_id: number,
-            long: picture.long,
-            tl0_index: tl0,
-        };
-        (Some(sent), (rewritten != picture).then_some(rewritten))
-    }
 }
 
-fn vp8_picture(packet: &Packet) -> Option<Vp8Picture> {
-    if packet.codec == Codec::Vp8 {
-        Vp8Picture::parse(&packet.payload)
-    } else {
-        None
-    }
+/// Numbers of a picture on the slot, and what to rewrite when they are not those that came. They go on at the width
+/// that the packet has: what is left of a wider number is the offset's lower bits.
+fn picture(mapping: &Mapping, packet: &Packet) -> (Option<(u16, u8)>, Option<PictureNumbers>) {
+    let Some(picture) = PictureNumbers::of(packet) else {
+        return (None, None);
+    };
+    let number = picture
+        .number
+        .map(|number| number.wrapping_add(mapping.picture) & picture.mask());
+    let tl0_index = picture.tl0_index.map(|tl0| tl0.wrapping_add(mapping.tl0));
+    let sent = (number.unwrap_or(0), tl0_index.unwrap_or(0));
+    let rewritten = PictureNumbers {
+        number,
+        tl0_index,
+        ..picture
+    };
+    (Some(sent), (rewritten != picture).then_some(rewritten))
 }
 
 /// Clock ticks in a time. More than a full turn of the timestamp only says "long ago", so it may be cut off.
@@ -200,7 +192,7 @@ fn ticks(time: Duration, rate: u32) -> u32 {
 mod tests {
     use std::sync::Arc;
 
-    use sanderling_media::Extensions;
+    use sanderling_media::{Codec, DependencyDescriptor, Extensions};
 
     use super::*;
 
@@ -268,8 +260,8 @@ mod tests {
         let second = forwarder.forward(B, 0, &next).unwrap();
         assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 2_500 * 90);
         assert_eq!(second.sequence, first.sequence + 1);
-        let picture = second.vp8.unwrap();
-        assert_eq!((picture.picture_id, picture.tl0_index), (Some(6), Some(6)));
+        let picture = second.picture.unwrap();
+        assert_eq!((picture.number, picture.tl0_index), (Some(6), Some(6)));
         forwarder.stop();
         let early = forwarder
             .forward(A, 0, &packet(start, 900, 1_000, true, 7))
@@ -308,6 +300,75 @@ mod tests {
         };
         assert!(forwarder.forward(A, 0, &padding).is_none());
         let header = forwarder.forward(A, 0, &sound).unwrap();
-        assert_eq!((header.vp8, header.playout_delay), (None, None));
+        assert_eq!((header.picture, header.playout_delay), (None, None));
+    }
+    /// A packet with its codec's numbers.
+    fn numbered(start: Instant, codec: Codec, sequence: u64, number: u16) -> Packet {
+        let [high, low] = number.to_be_bytes();
+        let payload = match codec {
+            Codec::Vp8 => vec![0x90, 0xc0, 0x80 | high, low, low, 0, 0],
+            Codec::Vp9 => vec![0xa8, 0x80 | high, low, 0, low, 0],
+            _ => vec![0x18, 0x0a, 0],
+        };
+        let dependency = DependencyDescriptor::new(&[0xc0, high, low, 0x80, 1]);
+        Packet {
+            codec,
+            extensions: Extensions {
+                dependency: dependency.filter(|_| codec == Codec::Av1),
+                ..Extensions::default()
+            },
+            payload: Arc::from(payload.as_slice()),
+            ..packet(start, sequence, sequence * 33, true, 0)
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_codec_go_on_across_switches() {
+        let start = Instant::now();
+        for (codec, mask) in [
+            (Codec::Vp8, 0x7fff),
+            (Codec::Vp9, 0x7fff),
+            (Codec::Av1, 0xffff),
+        ] {
+            let mut forwarder = Forwarder::new(0);
+            let mut seen = Vec::new();
+            // (stream, layer, first number): two streams and two layers, some close to a wrap.
+            for (stream, layer, first) in [
+                (A, 0, 0x7ffd_u16),
+                (B, 0, 3),
+                (B, 1, 0x1234),
+                (A, 0, 0xfffe & mask),
+                (A, 1, 0),
+            ] {
+                for step in 0..5_u16 {
+                    let number = first.wrapping_add(step) & mask;
+                    let mut packet = numbered(start, codec, u64::from(step) + 70, number);
+                    packet.layer = layer;
+                    let header = forwarder.forward(stream, layer, &packet).unwrap();
+                    let came = PictureNumbers::of(&packet).unwrap();
+                    seen.push(header.picture.unwrap_or(came));
+                }
+            }
+            for pair in seen.windows(2) {
+                let numbers = |at: usize| (pair[at].number.unwrap(), pair[at].tl0_index);
+                let ((last, last_tl0), (next, tl0)) = (numbers(0), numbers(1));
+                assert_eq!(next, last.wrapping_add(1) & mask, "{codec}: {seen:?}");
+                assert_eq!(tl0, last_tl0.map(|tl0| tl0.wrapping_add(1)), "{codec}");
+                assert_eq!(tl0.is_some(), codec != Codec::Av1);
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_numbers_go_on_from_wide_ones() {
+        let start = Instant::now();
+        let mut forwarder = Forwarder::new(0);
+        let wide = numbered(start, Codec::Vp8, 1, 0x1234);
+        assert_eq!(forwarder.forward(A, 0, &wide).unwrap().picture, None);
+        for (expected, number) in (0x1235..).zip(5..8) {
+            let narrow = packet(start, u64::from(number) + 1, 50, true, number);
+            let picture = forwarder.forward(B, 0, &narrow).unwrap().picture.unwrap();
+            assert_eq!(picture.number, Some(expected & 0x7f));
+        }
     }
 }
