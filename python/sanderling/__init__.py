@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sanderling.enums import (
         Channel,
+        PlayerMediaEvent,
         PlayerState,
         PublisherState,
+        RemoteDeviceState,
         ResourceMode,
+        ResourceSwitchMode,
+        ResourceType,
+        RoomMode,
         RoomStateReason,
         Scenario,
         StreamDeleteReason,
+        StreamEvent,
+        StreamQualityLevel,
+        StreamResourceType,
+        TransparentMode,
         UpdateType,
     )
     from sanderling.errors import (
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
         TokenError,
     )
     from sanderling.sdk.config import (
+        CustomResource,
         DegradationPreference,
         EngineProfile,
         PlayerConfig,
@@ -43,18 +53,41 @@ if TYPE_CHECKING:
     )
     from sanderling.sdk.engine import Engine
     from sanderling.sdk.events import (
+        BarrageMessage,
+        BarrageMessageReceived,
+        BroadcastMessage,
+        BroadcastMessageReceived,
+        CustomCommandReceived,
         DebugError,
         Event,
         EventsLost,
+        NetworkQualityUpdate,
+        PlayerFirstAudio,
         PlayerFirstFrame,
+        PlayerMediaBreak,
         PlayerQualityUpdate,
+        PlayerResourceUpdate,
         PlayerStateUpdate,
+        PlayerStreamEvent,
+        PlayerVideoSizeChanged,
+        PublisherFirstFrame,
         PublisherQualityUpdate,
         PublisherStateUpdate,
+        PublisherStreamEvent,
+        PublisherVideoSizeChanged,
+        RemoteCameraStateUpdate,
+        RemoteMicStateUpdate,
+        RoomExtraInfo,
+        RoomExtraInfoUpdate,
+        RoomOnlineUserCountUpdate,
         RoomStateChanged,
+        RoomStreamExtraInfoUpdate,
         RoomStreamUpdate,
+        RoomTokenWillExpire,
         RoomUserUpdate,
+        SequentialDataReceived,
         Stream,
+        TransparentMessageReceived,
     )
     from sanderling.sdk.file_source import File
     from sanderling.sdk.frames import AudioFrame, ColorSpace, PixelFormat, VideoFrame
@@ -76,18 +109,29 @@ if TYPE_CHECKING:
     from sanderling.sdk.tls import TLS
 
 _MODULES = {
-    "enums": "Channel PlayerState PublisherState ResourceMode RoomStateReason Scenario StreamDeleteReason UpdateType",
+    "enums": (
+        "Channel PlayerMediaEvent PlayerState PublisherState RemoteDeviceState ResourceMode "
+        "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
+        "StreamQualityLevel StreamResourceType TransparentMode UpdateType"
+    ),
     "errors": (
         "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited RoomError "
         "SanderlingError TokenError"
     ),
     "sdk.config": (
-        "DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig TokenProvider User VideoCodec"
+        "CustomResource DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig TokenProvider "
+        "User VideoCodec"
     ),
     "sdk.engine": "Engine",
     "sdk.events": (
-        "DebugError Event EventsLost PlayerFirstFrame PlayerQualityUpdate PlayerStateUpdate PublisherQualityUpdate "
-        "PublisherStateUpdate RoomStateChanged RoomStreamUpdate RoomUserUpdate Stream"
+        "BarrageMessage BarrageMessageReceived BroadcastMessage BroadcastMessageReceived "
+        "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerFirstAudio "
+        "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerStateUpdate "
+        "PlayerStreamEvent PlayerVideoSizeChanged PublisherFirstFrame PublisherQualityUpdate "
+        "PublisherStateUpdate PublisherStreamEvent PublisherVideoSizeChanged RemoteCameraStateUpdate "
+        "RemoteMicStateUpdate RoomExtraInfo RoomExtraInfoUpdate RoomOnlineUserCountUpdate RoomStateChanged "
+        "RoomStreamExtraInfoUpdate RoomStreamUpdate RoomTokenWillExpire RoomUserUpdate SequentialDataReceived "
+        "Stream TransparentMessageReceived"
     ),
     "sdk.file_source": "File",
     "sdk.frames": "AudioFrame ColorSpace PixelFormat VideoFrame",
@@ -106,9 +150,15 @@ __all__ = [
     "TLS",
     "AudioFrame",
     "AudioSource",
+    "BarrageMessage",
+    "BarrageMessageReceived",
+    "BroadcastMessage",
+    "BroadcastMessageReceived",
     "Channel",
     "ColorSpace",
     "CustomAudioSource",
+    "CustomCommandReceived",
+    "CustomResource",
     "CustomVideoSource",
     "DebugError",
     "DegradationPreference",
@@ -124,42 +174,69 @@ __all__ = [
     "Login",
     "MediaSources",
     "MediaUnavailable",
+    "NetworkQualityUpdate",
     "PixelFormat",
     "PlayError",
     "PlayQuality",
     "Player",
     "PlayerConfig",
+    "PlayerFirstAudio",
     "PlayerFirstFrame",
+    "PlayerMediaBreak",
+    "PlayerMediaEvent",
     "PlayerQualityUpdate",
+    "PlayerResourceUpdate",
     "PlayerState",
     "PlayerStateUpdate",
+    "PlayerStreamEvent",
+    "PlayerVideoSizeChanged",
     "Playing",
     "Preview",
     "PublishError",
     "PublishQuality",
     "Publisher",
     "PublisherConfig",
+    "PublisherFirstFrame",
     "PublisherQualityUpdate",
     "PublisherState",
     "PublisherStateUpdate",
+    "PublisherStreamEvent",
+    "PublisherVideoSizeChanged",
     "Publishing",
     "RateLimited",
+    "RemoteCameraStateUpdate",
+    "RemoteDeviceState",
+    "RemoteMicStateUpdate",
     "ResourceMode",
+    "ResourceSwitchMode",
+    "ResourceType",
     "Room",
     "RoomConfig",
     "RoomError",
+    "RoomExtraInfo",
+    "RoomExtraInfoUpdate",
+    "RoomMode",
+    "RoomOnlineUserCountUpdate",
     "RoomStateChanged",
     "RoomStateReason",
+    "RoomStreamExtraInfoUpdate",
     "RoomStreamUpdate",
+    "RoomTokenWillExpire",
     "RoomUserUpdate",
     "SanderlingError",
     "Scenario",
+    "SequentialDataReceived",
     "Source",
     "Still",
     "Stream",
     "StreamDeleteReason",
+    "StreamEvent",
+    "StreamQualityLevel",
+    "StreamResourceType",
     "TokenError",
     "TokenProvider",
+    "TransparentMessageReceived",
+    "TransparentMode",
     "UpdateType",
     "User",
     "VideoCodec",

@@ -6,12 +6,21 @@ from enum import IntEnum
 
 __all__ = [
     "Channel",
+    "PlayerMediaEvent",
     "PlayerState",
     "PublisherState",
+    "RemoteDeviceState",
     "ResourceMode",
+    "ResourceSwitchMode",
+    "ResourceType",
+    "RoomMode",
     "RoomStateReason",
     "Scenario",
     "StreamDeleteReason",
+    "StreamEvent",
+    "StreamQualityLevel",
+    "StreamResourceType",
+    "TransparentMode",
     "UpdateType",
 ]
 
@@ -97,3 +106,102 @@ class Scenario(IntEnum):
     BROADCAST = 8
     KARAOKE = 9
     STANDARD_VOICE_CALL = 10
+
+
+class ResourceType(IntEnum):
+    """A path by name, as ``switch_resource`` and the choices of resource mode CUSTOM take it."""
+
+    CDN = 0
+    RTC = 1
+    L3 = 2
+
+
+class ResourceSwitchMode(IntEnum):
+    """What a play in resource mode DEFAULT does when this user begins to publish."""
+
+    DEFAULT = 0
+    SWITCH_TO_RTC = 1
+    KEEP_ORIGINAL = 2
+
+
+class StreamResourceType(IntEnum):
+    """Path of a play in resource mode DEFAULT once this user has published; DEFAULT = the one before."""
+
+    DEFAULT = 0
+    CDN = 1
+    L3 = 2
+
+
+class RoomMode(IntEnum):
+    """Whether an engine may be in several rooms at once."""
+
+    SINGLE_ROOM = 0
+    MULTI_ROOM = 1
+
+
+class RemoteDeviceState(IntEnum):
+    """What camera or microphone behind a stream do."""
+
+    OPEN = 0
+    GENERIC_ERROR = 1
+    INVALID_ID = 2
+    NO_AUTHORIZATION = 3
+    ZERO_FPS = 4
+    IN_USE_BY_OTHER = 5
+    UNPLUGGED = 6
+    REBOOT_REQUIRED = 7
+    SYSTEM_MEDIA_SERVICES_LOST = 8
+    DISABLE = 9
+    MUTE = 10
+    INTERRUPTION = 11
+    IN_BACKGROUND = 12
+    MULTI_FOREGROUND_APP = 13
+    BY_SYSTEM_PRESSURE = 14
+    NOT_SUPPORT = 15
+
+
+class PlayerMediaEvent(IntEnum):
+    """Sound or picture of a play broke off for more than half a second, or goes on."""
+
+    AUDIO_BREAK_OCCUR = 0
+    AUDIO_BREAK_RESUME = 1
+    VIDEO_BREAK_OCCUR = 2
+    VIDEO_BREAK_RESUME = 3
+
+
+class StreamEvent(IntEnum):
+    """One attempt to publish or play, step by step."""
+
+    PUBLISH_START = 100
+    PUBLISH_SUCCESS = 101
+    PUBLISH_FAIL = 102
+    RETRY_PUBLISH_START = 103
+    RETRY_PUBLISH_SUCCESS = 104
+    RETRY_PUBLISH_FAIL = 105
+    PUBLISH_END = 106
+    PLAY_START = 200
+    PLAY_SUCCESS = 201
+    PLAY_FAIL = 202
+    RETRY_PLAY_START = 203
+    RETRY_PLAY_SUCCESS = 204
+    RETRY_PLAY_FAIL = 205
+    PLAY_END = 206
+
+
+class StreamQualityLevel(IntEnum):
+    """How good a network or a stream is. The product does not publish its thresholds; ours are in ``sdk.quality``."""
+
+    EXCELLENT = 0
+    GOOD = 1
+    MEDIUM = 2
+    BAD = 3
+    DIE = 4
+    UNKNOWN = 5
+
+
+class TransparentMode(IntEnum):
+    """Who gets a transparent message: clients, the server's callback, or both."""
+
+    ONLY_CLIENT = 0
+    ONLY_SERVER = 1
+    CLIENT_AND_SERVER = 2

@@ -60,7 +60,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_figures_come_at_their_interval_and_are_right(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sanderling.sdk.room.QUALITY_INTERVAL", 0.5)
+    monkeypatch.setattr("sanderling.sdk.monitor.QUALITY_INTERVAL", 0.5)
     recorder = Recorder()
     async with two_rooms(recorder) as (host, viewer):
         await host.start_publishing_stream(

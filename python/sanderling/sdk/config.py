@@ -6,12 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sanderling.enums import ResourceMode, Scenario
+from sanderling.enums import (
+    ResourceMode,
+    ResourceSwitchMode,
+    ResourceType,
+    RoomMode,
+    Scenario,
+    StreamResourceType,
+)
 from sanderling.errors import ErrorCode, PublishError, SanderlingError
 from sanderling.ids import parse_app_id
 from sanderling.sdk.tls import TLS
 
 __all__ = [
+    "CustomResource",
     "DegradationPreference",
     "EngineProfile",
     "PlayerConfig",
@@ -20,13 +28,28 @@ __all__ = [
     "TokenProvider",
     "User",
     "VideoCodec",
+    "check_extra_info",
 ]
 
 TokenProvider = Callable[[], Awaitable[str]]
-"""Asked for a token at every login; runs on the engine's loop."""
+"""Asked for a token at every login and before the present one ends; runs on the engine's loop."""
+
+RETRY_TIME = 20 * 60.0
+"""Seconds for which a connection, a publish or a play is tried again (product-facts 1.4 and 5.5)."""
 
 MAX_EXTRA_INFO = 1023
 """Bytes of a stream's extra info (product-facts 1.3: below 1024)."""
+
+
+def check_extra_info(text: str) -> None:
+    """1003051 for a stream's extra info of 1024 bytes or more, 1003050 for what is no text."""
+    if not isinstance(text, str):
+        raise PublishError(ErrorCode.STREAM_EXTRA_INFO_MISSING, "the extra info of a stream is a text")
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_EXTRA_INFO:
+        raise PublishError(
+            ErrorCode.STREAM_EXTRA_INFO_TOO_LONG, f"extra_info has {size} bytes, {MAX_EXTRA_INFO} allowed"
+        )
 
 
 class VideoCodec(StrEnum):
@@ -54,6 +77,8 @@ class EngineProfile:
     ``app_sign``: 64 hexadecimal digits; leave it empty when logging in with tokens.
     ``video_codecs``: codecs this engine takes from others, best first; empty = all that the machine decodes.
     ``tls``: how to recognise a server whose certificate the system does not trust.
+    ``room_retry_time``, ``av_retry_time``: seconds for which a lost room, publish or play is tried again.
+    ``room_mode``: MULTI_ROOM lets the engine be in several rooms at once.
     """
 
     app_id: int
@@ -62,9 +87,16 @@ class EngineProfile:
     app_sign: str = field(default="", repr=False)
     video_codecs: tuple[VideoCodec, ...] = ()
     tls: TLS | None = None
+    room_retry_time: float = RETRY_TIME
+    av_retry_time: float = RETRY_TIME
+    room_mode: RoomMode = RoomMode.SINGLE_ROOM
 
     def __post_init__(self) -> None:
         parse_app_id(self.app_id)
+        for name in ("room_retry_time", "av_retry_time"):
+            seconds: float = getattr(self, name)
+            if not 0 <= seconds < float("inf"):
+                raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, f"{name} is {seconds}, 0 or more allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +149,32 @@ class PublisherConfig:
                 ErrorCode.ILLEGAL_PARAMETER,
                 f"audio_bitrate_kbps is {self.audio_bitrate_kbps}, 6 to 510 allowed",
             )
-        size = len(self.extra_info.encode())
-        if size > MAX_EXTRA_INFO:
-            raise PublishError(
-                ErrorCode.STREAM_EXTRA_INFO_TOO_LONG, f"extra_info has {size} bytes, {MAX_EXTRA_INFO} allowed"
-            )
+        check_extra_info(self.extra_info)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomResource:
+    """Resource mode CUSTOM: the path by whether this user has not yet, is, or is no longer publishing."""
+
+    before_publish: ResourceType = ResourceType.RTC
+    publishing: ResourceType = ResourceType.RTC
+    after_publish: ResourceType = ResourceType.RTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerConfig:
-    """How to play a stream: by which path, and which of its tracks."""
+    """How to play a stream: by which path, and which of its tracks.
+
+    ``custom``: for resource mode CUSTOM. ``switch_mode`` and ``when_stop_publish``: for mode DEFAULT, what happens when
+    this user begins and ends to publish.
+    """
 
     resource_mode: ResourceMode = ResourceMode.DEFAULT
     audio: bool = True
     video: bool = True
+    custom: CustomResource = field(default_factory=CustomResource)
+    switch_mode: ResourceSwitchMode = ResourceSwitchMode.DEFAULT
+    when_stop_publish: StreamResourceType = StreamResourceType.DEFAULT
 
     def __post_init__(self) -> None:
         if not self.audio and not self.video:

@@ -80,10 +80,15 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._socket: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._aborted = False
 
     def open(self) -> asyncio.Task[None]:
-        """Start connecting; the task ends when the socket is open (or the session has failed)."""
-        return self._spawn(self._connect(), "sanderling-connect")
+        """Start connecting. The task ends when the socket is open and raises what kept it from being so: 1002030 or
+        1002031 with the reason.
+        """
+        task = self._spawn(self._connect(), "sanderling-connect")
+        task.add_done_callback(_retrieve)  # there may be nobody to raise to any more
+        return task
 
     def now(self) -> float:
         """The clock of the session in seconds."""
@@ -103,6 +108,8 @@ class Connection:
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await socket.close()
             except (TimeoutError, OSError):
+                pass
+            finally:
                 socket.transport.abort()
         current = asyncio.current_task()
         others = [task for task in self._tasks if task is not current]
@@ -110,7 +117,8 @@ class Connection:
             await asyncio.wait(others)
 
     def abort(self) -> None:
-        """Stop without waiting for anything."""
+        """Stop without waiting for anything; the client hears nothing more from here."""
+        self._aborted = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -146,31 +154,24 @@ class Connection:
                     logger=_socket_log,
                 )
         except TimeoutError:
-            self._refused(ErrorCode.LOGIN_TIMEOUT, "nothing answered in time")
+            raise self._refused(ErrorCode.LOGIN_TIMEOUT, "nothing answered in time") from None
         except InvalidHandshake as error:
-            self._refused(ErrorCode.LOGIN_FAILED, f"what answers there is no Sanderling server ({error})")
-        except SanderlingError as error:
-            self._client.disconnected(error=error)
-            self._settle()
+            why = f"what answers there is no Sanderling server ({error})"
+            raise self._refused(ErrorCode.LOGIN_FAILED, why) from None
         except ssl.SSLError as error:
-            self._refused(ErrorCode.LOGIN_FAILED, *explain(error))
-        except OSError as error:
-            self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__)
-        except (WebSocketException, InvalidURI) as error:
-            self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__)
-        else:
-            self._spawn(self._receive(self._socket), "sanderling-receive")
-            self._spawn(self._send(self._socket), "sanderling-send")
+            raise self._refused(ErrorCode.LOGIN_FAILED, *explain(error)) from None
+        except (OSError, WebSocketException, InvalidURI) as error:
+            raise self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__) from None
+        self._spawn(self._receive(self._socket), "sanderling-receive")
+        self._spawn(self._send(self._socket), "sanderling-send")
 
-    def _refused(self, code: ErrorCode, why: str, hint: str = UNREACHABLE) -> None:
-        error = RoomError(
+    def _refused(self, code: ErrorCode, why: str, hint: str = UNREACHABLE) -> RoomError:
+        return RoomError(
             code,
             f"no connection to {self._url}: {why}",
             hint=hint,
             context={"url": self._url},
         )
-        self._client.disconnected(error=error)
-        self._settle()
 
     async def _receive(self, socket: ClientConnection) -> None:
         from websockets.exceptions import ConnectionClosed
@@ -179,6 +180,8 @@ class Connection:
         try:
             while True:
                 data = await socket.recv()
+                if self._aborted:
+                    return
                 self._client.receive(data, now=self.now())
                 self._wake.set()
                 self._settle()
@@ -208,7 +211,7 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._client.wake_at()
+        due = None if self._aborted else self._client.wake_at()
         if due is not None and due != float("inf"):
             self._timer = self._loop.call_at(due, self._timeout)
 
@@ -217,3 +220,8 @@ class Connection:
         self._client.handle_timeout(now=self.now())
         self._wake.set()
         self._settle()
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

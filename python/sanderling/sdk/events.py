@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sanderling.enums import PlayerState, PublisherState, RoomStateReason, StreamDeleteReason, UpdateType
+from sanderling.enums import (
+    Channel,
+    PlayerMediaEvent,
+    PlayerState,
+    PublisherState,
+    RemoteDeviceState,
+    ResourceMode,
+    RoomStateReason,
+    StreamDeleteReason,
+    StreamEvent,
+    StreamQualityLevel,
+    UpdateType,
+)
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.sdk.config import User
 
@@ -16,19 +28,42 @@ if TYPE_CHECKING:
     from sanderling.sdk.quality import PlayQuality, PublishQuality
 
 __all__ = [
+    "BarrageMessage",
+    "BarrageMessageReceived",
+    "BroadcastMessage",
+    "BroadcastMessageReceived",
+    "CustomCommandReceived",
     "DebugError",
     "Event",
     "EventsLost",
+    "NetworkQualityUpdate",
+    "PlayerFirstAudio",
     "PlayerFirstFrame",
+    "PlayerMediaBreak",
     "PlayerQualityUpdate",
+    "PlayerResourceUpdate",
     "PlayerStateUpdate",
+    "PlayerStreamEvent",
+    "PlayerVideoSizeChanged",
+    "PublisherFirstFrame",
     "PublisherQualityUpdate",
     "PublisherStateUpdate",
+    "PublisherStreamEvent",
+    "PublisherVideoSizeChanged",
+    "RemoteCameraStateUpdate",
+    "RemoteMicStateUpdate",
     "RemoteVideoFrame",
+    "RoomExtraInfo",
+    "RoomExtraInfoUpdate",
+    "RoomOnlineUserCountUpdate",
     "RoomStateChanged",
+    "RoomStreamExtraInfoUpdate",
     "RoomStreamUpdate",
+    "RoomTokenWillExpire",
     "RoomUserUpdate",
+    "SequentialDataReceived",
     "Stream",
+    "TransparentMessageReceived",
 ]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -55,6 +90,40 @@ class Stream:
     extra_info: str = ""
     delete_reason: StreamDeleteReason | None = None
     """Why it went, in a DELETE."""
+    camera: RemoteDeviceState = RemoteDeviceState.OPEN
+    microphone: RemoteDeviceState = RemoteDeviceState.OPEN
+    custom_reason: str = ""
+    """What the server's operator gave as the reason, in a DELETE."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomExtraInfo:
+    """The room's key and value, and who wrote it when (Unix milliseconds)."""
+
+    key: str
+    value: str
+    user: User
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastMessage:
+    """A broadcast of another user. ``sent_ms``: Unix milliseconds, the server's clock."""
+
+    text: str
+    message_id: int
+    sent_ms: int
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class BarrageMessage:
+    """A barrage message of another user."""
+
+    text: str
+    message_id: str
+    sent_ms: int
+    user: User
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +158,178 @@ class RoomStreamUpdate(Event):
     update_type: UpdateType
     streams: tuple[Stream, ...]
     extended_data: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOnlineUserCountUpdate(Event):
+    """How many users are in the room; every 30 seconds when it changed."""
+
+    room_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStreamExtraInfoUpdate(Event):
+    """Extra infos of others' streams changed."""
+
+    room_id: str
+    streams: tuple[Stream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomExtraInfoUpdate(Event):
+    """The room's extra info: at the login, and when another user wrote it."""
+
+    room_id: str
+    infos: tuple[RoomExtraInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTokenWillExpire(Event):
+    """The token ends soon; ``Room.renew_token`` replaces it. Not sent when the token comes from a function."""
+
+    room_id: str
+    remaining_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastMessageReceived(Event):
+    """Broadcasts of others."""
+
+    room_id: str
+    messages: tuple[BroadcastMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BarrageMessageReceived(Event):
+    """Barrage messages of others."""
+
+    room_id: str
+    messages: tuple[BarrageMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomCommandReceived(Event):
+    """A custom command of another user."""
+
+    room_id: str
+    user: User
+    command: str
+    message_id: int = 0
+    sent_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TransparentMessageReceived(Event):
+    """A transparent message of another user."""
+
+    room_id: str
+    user: User
+    content: bytes
+    message_id: int = 0
+    sent_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialDataReceived(Event):
+    """Data that the publisher of a subscribed stream sent."""
+
+    room_id: str
+    stream_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCameraStateUpdate(Event):
+    """The camera behind another's stream changed."""
+
+    stream_id: str
+    state: RemoteDeviceState
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMicStateUpdate(Event):
+    """The microphone behind another's stream changed."""
+
+    stream_id: str
+    state: RemoteDeviceState
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkQualityUpdate(Event):
+    """How good the network of a user is, every 2 seconds; ``user_id`` "" is this engine's own."""
+
+    user_id: str
+    up: StreamQualityLevel
+    down: StreamQualityLevel
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherFirstFrame(Event):
+    """The first picture or sound (``kind`` "video" or "audio") was captured, or was sent."""
+
+    channel: Channel
+    kind: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherVideoSizeChanged(Event):
+    """The captured pictures have another size."""
+
+    width: int
+    height: int
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStreamEvent(Event):
+    """A step of an attempt to publish."""
+
+    event: StreamEvent
+    stream_id: str
+    extra_info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerStreamEvent(Event):
+    """A step of an attempt to play."""
+
+    event: StreamEvent
+    stream_id: str
+    extra_info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerMediaBreak(Event):
+    """Sound or picture of a play broke off or goes on."""
+
+    stream_id: str
+    event: PlayerMediaEvent
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerFirstAudio(Event):
+    """The first sound of a played stream arrived."""
+
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerVideoSizeChanged(Event):
+    """The pictures of a played stream have another size."""
+
+    stream_id: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerResourceUpdate(Event):
+    """A running play comes by another path: ONLY_L3 or ONLY_RTC."""
+
+    stream_id: str
+    resource_mode: ResourceMode
 
 
 @dataclass(frozen=True, slots=True)

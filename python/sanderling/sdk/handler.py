@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from sanderling.enums import PlayerState, PublisherState, RoomStateReason, UpdateType
+from sanderling.enums import (
+    Channel,
+    PlayerMediaEvent,
+    PlayerState,
+    PublisherState,
+    RemoteDeviceState,
+    ResourceMode,
+    RoomStateReason,
+    StreamEvent,
+    StreamQualityLevel,
+    UpdateType,
+)
 from sanderling.sdk import events
 
 if TYPE_CHECKING:
     from sanderling.sdk.config import User
-    from sanderling.sdk.events import Stream
+    from sanderling.sdk.events import BarrageMessage, BroadcastMessage, RoomExtraInfo, Stream
     from sanderling.sdk.frames import VideoFrame
     from sanderling.sdk.quality import PlayQuality, PublishQuality
 
@@ -44,6 +55,42 @@ class EventHandler:
     ) -> Result:
         """Streams of others came or went."""
 
+    def on_room_online_user_count_update(self, room_id: str, count: int) -> Result:
+        """How many users are in the room; every 30 seconds when it changed."""
+
+    def on_room_stream_extra_info_update(self, room_id: str, streams: Sequence[Stream]) -> Result:
+        """Extra infos of others' streams changed."""
+
+    def on_room_extra_info_update(self, room_id: str, infos: Sequence[RoomExtraInfo]) -> Result:
+        """The room's extra info: at the login, and when another user wrote it."""
+
+    def on_room_token_will_expire(self, room_id: str, remaining_s: int) -> Result:
+        """The token ends soon: call ``Room.renew_token``. Not called when the token comes from a function."""
+
+    def on_im_recv_broadcast_message(self, room_id: str, messages: Sequence[BroadcastMessage]) -> Result:
+        """Broadcasts of others."""
+
+    def on_im_recv_barrage_message(self, room_id: str, messages: Sequence[BarrageMessage]) -> Result:
+        """Barrage messages of others."""
+
+    def on_im_recv_custom_command(self, room_id: str, user: User, command: str) -> Result:
+        """A custom command of another user."""
+
+    def on_recv_room_transparent_message(self, room_id: str, user: User, content: bytes) -> Result:
+        """A transparent message of another user."""
+
+    def on_receive_real_time_sequential_data(self, stream_id: str, data: bytes) -> Result:
+        """Data that the publisher of a subscribed stream sent."""
+
+    def on_remote_camera_state_update(self, stream_id: str, state: RemoteDeviceState) -> Result:
+        """The camera behind another's stream changed."""
+
+    def on_remote_mic_state_update(self, stream_id: str, state: RemoteDeviceState) -> Result:
+        """The microphone behind another's stream changed."""
+
+    def on_network_quality(self, user_id: str, up: StreamQualityLevel, down: StreamQualityLevel) -> Result:
+        """How good a network is, every 2 seconds; ``user_id`` "" is this engine's own."""
+
     def on_publisher_state_update(
         self, stream_id: str, state: PublisherState, error_code: int, extended_data: Mapping[str, object]
     ) -> Result:
@@ -53,6 +100,39 @@ class EventHandler:
         self, stream_id: str, state: PlayerState, error_code: int, extended_data: Mapping[str, object]
     ) -> Result:
         """A play is requested, runs, or ended."""
+
+    def on_publisher_captured_video_first_frame(self, channel: Channel) -> Result:
+        """The source delivered its first picture."""
+
+    def on_publisher_captured_audio_first_frame(self) -> Result:
+        """A source delivered its first sound."""
+
+    def on_publisher_send_video_first_frame(self, channel: Channel) -> Result:
+        """The first picture was sent."""
+
+    def on_publisher_send_audio_first_frame(self, channel: Channel) -> Result:
+        """The first sound was sent."""
+
+    def on_publisher_video_size_changed(self, width: int, height: int, channel: Channel) -> Result:
+        """The captured pictures have another size."""
+
+    def on_publisher_stream_event(self, event: StreamEvent, stream_id: str, extra_info: str) -> Result:
+        """A step of an attempt to publish."""
+
+    def on_player_stream_event(self, event: StreamEvent, stream_id: str, extra_info: str) -> Result:
+        """A step of an attempt to play."""
+
+    def on_player_media_event(self, stream_id: str, event: PlayerMediaEvent) -> Result:
+        """Sound or picture of a play broke off or goes on."""
+
+    def on_player_recv_audio_first_frame(self, stream_id: str) -> Result:
+        """The first sound arrived."""
+
+    def on_player_video_size_changed(self, stream_id: str, width: int, height: int) -> Result:
+        """The pictures of a played stream have another size."""
+
+    def on_player_resource_update(self, stream_id: str, resource_mode: ResourceMode) -> Result:
+        """A running play comes by another path: ONLY_L3 or ONLY_RTC."""
 
     def on_player_recv_video_first_frame(self, stream_id: str) -> Result:
         """The first picture is decoded."""
@@ -75,36 +155,93 @@ class EventHandler:
 
 def call_handler(handler: EventHandler, event: events.Event) -> Result:
     """Call the method of ``handler`` that belongs to ``event``."""
-    match event:
-        case events.RoomStateChanged():
-            return handler.on_room_state_changed(
-                event.room_id, event.reason, event.error_code, event.extended_data
-            )
-        case events.RoomUserUpdate():
-            return handler.on_room_user_update(event.room_id, event.update_type, event.users)
-        case events.RoomStreamUpdate():
-            return handler.on_room_stream_update(
-                event.room_id, event.update_type, event.streams, event.extended_data
-            )
-        case events.PublisherStateUpdate():
-            return handler.on_publisher_state_update(
-                event.stream_id, event.state, event.error_code, event.extended_data
-            )
-        case events.PlayerStateUpdate():
-            return handler.on_player_state_update(
-                event.stream_id, event.state, event.error_code, event.extended_data
-            )
-        case events.PlayerFirstFrame(rendered=False):
-            return handler.on_player_recv_video_first_frame(event.stream_id)
-        case events.PlayerFirstFrame():
-            return handler.on_player_render_video_first_frame(event.stream_id)
-        case events.RemoteVideoFrame():
-            return handler.on_remote_video_frame(event.stream_id, event.frame)
-        case events.PublisherQualityUpdate():
-            return handler.on_publisher_quality_update(event.stream_id, event.quality)
-        case events.PlayerQualityUpdate():
-            return handler.on_player_quality_update(event.stream_id, event.quality)
-        case events.DebugError():
-            return handler.on_debug_error(event.error_code, event.function, event.info)
-        case _:
-            return None
+    call = _CALLS.get(type(event))
+    return call(handler, event) if call is not None else None
+
+
+E = TypeVar("E", bound=events.Event)
+
+_CALLS: dict[type[events.Event], Callable[[EventHandler, events.Event], Result]] = {}
+
+
+def _delivers(kind: type[E], call: Callable[[EventHandler, E], Result]) -> None:
+    _CALLS[kind] = cast(Callable[[EventHandler, events.Event], Result], call)
+
+
+def _first_frame(handler: EventHandler, event: events.PublisherFirstFrame) -> Result:
+    if event.kind == "video":
+        if event.sent:
+            return handler.on_publisher_send_video_first_frame(event.channel)
+        return handler.on_publisher_captured_video_first_frame(event.channel)
+    if event.sent:
+        return handler.on_publisher_send_audio_first_frame(event.channel)
+    return handler.on_publisher_captured_audio_first_frame()
+
+
+_delivers(
+    events.RoomStateChanged,
+    lambda h, e: h.on_room_state_changed(e.room_id, e.reason, e.error_code, e.extended_data),
+)
+_delivers(events.RoomUserUpdate, lambda h, e: h.on_room_user_update(e.room_id, e.update_type, e.users))
+_delivers(
+    events.RoomStreamUpdate,
+    lambda h, e: h.on_room_stream_update(e.room_id, e.update_type, e.streams, e.extended_data),
+)
+_delivers(
+    events.RoomOnlineUserCountUpdate, lambda h, e: h.on_room_online_user_count_update(e.room_id, e.count)
+)
+_delivers(
+    events.RoomStreamExtraInfoUpdate, lambda h, e: h.on_room_stream_extra_info_update(e.room_id, e.streams)
+)
+_delivers(events.RoomExtraInfoUpdate, lambda h, e: h.on_room_extra_info_update(e.room_id, e.infos))
+_delivers(events.RoomTokenWillExpire, lambda h, e: h.on_room_token_will_expire(e.room_id, e.remaining_s))
+_delivers(events.BroadcastMessageReceived, lambda h, e: h.on_im_recv_broadcast_message(e.room_id, e.messages))
+_delivers(events.BarrageMessageReceived, lambda h, e: h.on_im_recv_barrage_message(e.room_id, e.messages))
+_delivers(
+    events.CustomCommandReceived, lambda h, e: h.on_im_recv_custom_command(e.room_id, e.user, e.command)
+)
+_delivers(
+    events.TransparentMessageReceived,
+    lambda h, e: h.on_recv_room_transparent_message(e.room_id, e.user, e.content),
+)
+_delivers(
+    events.SequentialDataReceived, lambda h, e: h.on_receive_real_time_sequential_data(e.stream_id, e.data)
+)
+_delivers(events.RemoteCameraStateUpdate, lambda h, e: h.on_remote_camera_state_update(e.stream_id, e.state))
+_delivers(events.RemoteMicStateUpdate, lambda h, e: h.on_remote_mic_state_update(e.stream_id, e.state))
+_delivers(events.NetworkQualityUpdate, lambda h, e: h.on_network_quality(e.user_id, e.up, e.down))
+_delivers(
+    events.PublisherStateUpdate,
+    lambda h, e: h.on_publisher_state_update(e.stream_id, e.state, e.error_code, e.extended_data),
+)
+_delivers(events.PublisherQualityUpdate, lambda h, e: h.on_publisher_quality_update(e.stream_id, e.quality))
+_delivers(
+    events.PublisherVideoSizeChanged,
+    lambda h, e: h.on_publisher_video_size_changed(e.width, e.height, e.channel),
+)
+_delivers(
+    events.PublisherStreamEvent, lambda h, e: h.on_publisher_stream_event(e.event, e.stream_id, e.extra_info)
+)
+_delivers(
+    events.PlayerStateUpdate,
+    lambda h, e: h.on_player_state_update(e.stream_id, e.state, e.error_code, e.extended_data),
+)
+_delivers(events.PlayerQualityUpdate, lambda h, e: h.on_player_quality_update(e.stream_id, e.quality))
+_delivers(events.PlayerStreamEvent, lambda h, e: h.on_player_stream_event(e.event, e.stream_id, e.extra_info))
+_delivers(events.PlayerMediaBreak, lambda h, e: h.on_player_media_event(e.stream_id, e.event))
+_delivers(events.PlayerFirstAudio, lambda h, e: h.on_player_recv_audio_first_frame(e.stream_id))
+_delivers(
+    events.PlayerVideoSizeChanged, lambda h, e: h.on_player_video_size_changed(e.stream_id, e.width, e.height)
+)
+_delivers(events.PlayerResourceUpdate, lambda h, e: h.on_player_resource_update(e.stream_id, e.resource_mode))
+_delivers(events.RemoteVideoFrame, lambda h, e: h.on_remote_video_frame(e.stream_id, e.frame))
+_delivers(events.DebugError, lambda h, e: h.on_debug_error(e.error_code, e.function, e.info))
+_delivers(events.PublisherFirstFrame, _first_frame)
+_delivers(
+    events.PlayerFirstFrame,
+    lambda h, e: (
+        h.on_player_render_video_first_frame(e.stream_id)
+        if e.rendered
+        else h.on_player_recv_video_first_frame(e.stream_id)
+    ),
+)

@@ -1,4 +1,4 @@
-"""A stream on its way from the server to the program."""
+"""A stream on its way from the server to the program: asked for, bound, interrupted, asked for again, ended."""
 
 from __future__ import annotations
 
@@ -6,42 +6,49 @@ import asyncio
 import contextlib
 import logging
 import time
-import weakref
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from sanderling.enums import PlayerState, ResourceMode
+from sanderling.enums import (
+    PlayerMediaEvent,
+    PlayerState,
+    RemoteDeviceState,
+    ResourceMode,
+    ResourceType,
+    StreamEvent,
+)
 from sanderling.errors import ErrorCode, PlayError, SanderlingError, error_for
 from sanderling.sdk.action import Action
-from sanderling.sdk.audio import AudioShaper
 from sanderling.sdk.config import PlayerConfig
-from sanderling.sdk.events import PlayerFirstFrame, PlayerQualityUpdate, PlayerStateUpdate, RemoteVideoFrame
-from sanderling.sdk.frame_queue import FrameQueue
+from sanderling.sdk.events import (
+    PlayerFirstAudio,
+    PlayerFirstFrame,
+    PlayerMediaBreak,
+    PlayerQualityUpdate,
+    PlayerResourceUpdate,
+    PlayerStateUpdate,
+    PlayerStreamEvent,
+    PlayerVideoSizeChanged,
+    RemoteVideoFrame,
+)
 from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
-from sanderling.sdk.quality import Counters, GapMeter, PlayQuality, play_quality
+from sanderling.sdk.quality import FREEZE_NS, Counters, PlayQuality, play_quality
+from sanderling.sdk.reception import Reception
+from sanderling.sdk.session import is_passing
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
     from sanderling.sdk.room import Room
-    from sanderling.sdk.webrtc.tracks import AudioFeed, VideoFeed
 
 __all__ = ["Player", "Playing"]
 
 log = logging.getLogger("sanderling.sdk")
 
-HELD_FRAMES = 8
-"""Pictures held until the bind notice tells which of them belong to this stream."""
-
 RETRY_INTERVAL = 1.0
 """Seconds between two requests for a stream that is not there. This room's notice comes sooner; for a stream in
 another room of the project it is the longest wait. Lower loads the server with plays nobody can have yet."""
 
-RETRY_TIME = 20 * 60.0
-"""Seconds for which a stream that is not there is asked for (product-facts 1.4 and 5.5, av_retry_time)."""
-
-AUDIO_KEEP_BLOCKS = 50
-"""Blocks of sound a slow reader may lag behind before the oldest is dropped."""
+SILENT_CAMERA = frozenset({RemoteDeviceState.DISABLE, RemoteDeviceState.MUTE})
 
 
 class Player:
@@ -54,20 +61,15 @@ class Player:
         self._task: asyncio.Task[None] | None = None
         self._registered = False
         self._came = asyncio.Event()
-        self._bound: messages.PlayOk | None = None
-        self._video_feed: VideoFeed | None = None
-        self._audio_feed: AudioFeed | None = None
-        self._first_rtp: int | None = None
-        self._sound_bound = False
-        self._held: deque[VideoFrame] = deque(maxlen=HELD_FRAMES)
-        self._video_queues: weakref.WeakSet[FrameQueue[VideoFrame]] = weakref.WeakSet()
-        self._audio_queues: weakref.WeakKeyDictionary[FrameQueue[AudioFrame], AudioShaper] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._again = asyncio.Event()
+        self._media = Reception(self._picture)
+        self._bound = False
+        self._retrying = False
+        self._size = (0, 0)
+        self._heard = False
+        self._broken: set[str] = set()
         self._first_frame: asyncio.Future[VideoFrame] = loop.create_future()
         self._first_frame.add_done_callback(_retrieve)
-        self._error: SanderlingError | None = None
-        self._gaps = GapMeter()
         self._read: tuple[Counters, Counters] = ({}, {})
         self._sampled: tuple[Counters, Counters] = ({}, {})
         self.stream_id = stream_id
@@ -86,25 +88,27 @@ class Player:
         """Pictures as they come, converted to ``format`` in a thread when given.
 
         A slow reader gets the newest ``keep`` ones. ``keep=0`` keeps all of them: the delay then grows without end
-        when the reader is too slow. Leaving the loop does not stop the play.
+        when the reader is too slow. Leaving the loop does not stop the play. An interruption that is overcome is a
+        pause, no end.
         """
-        queue: FrameQueue[VideoFrame] = FrameQueue(keep, None if format is None else _converter(format))
-        if self.state is PlayerState.NO_PLAY:
-            queue.close(self._error)
-        self._video_queues.add(queue)
-        return queue
+        return self._media.video(format, keep)
 
     def audio(
         self, *, rate: int = 48_000, channels: int = 1, block_ms: int = 10
     ) -> AsyncIterator[AudioFrame]:
         """Sound as int16 (samples, channels) in blocks of ``block_ms`` milliseconds."""
-        shaper = AudioShaper(rate=rate, channels=channels, block_ms=block_ms)
-        queue: FrameQueue[AudioFrame] = FrameQueue(AUDIO_KEEP_BLOCKS)
+        return self._media.audio(rate, channels, block_ms)
+
+    async def switch_resource(self, resource: ResourceType) -> None:
+        """Move this play to another path without interrupting it; it stays there.
+
+        1000010 for CDN, which is not installed; 1004072 when the project has L3 off; 1004011 when nothing is played.
+        """
         if self.state is PlayerState.NO_PLAY:
-            queue.close(self._error)
-        self._audio_queues[queue] = shaper
-        self._feed_audio()
-        return queue
+            raise PlayError(ErrorCode.STREAM_NOT_PLAYED, f"stream {self.stream_id} is not played any more")
+        await self._room.session.request(
+            lambda seq: messages.SwitchResource(seq, self.stream_id, int(resource)), messages.Ok
+        )
 
     async def stop(self) -> None:
         """Stop playing; NO_PLAY. Iterators end normally. Idempotent."""
@@ -121,6 +125,7 @@ class Player:
 
     def begin(self) -> None:
         """Announce the request and start the work."""
+        self._tell(StreamEvent.PLAY_START)
         self._set_state(PlayerState.PLAY_REQUESTING)
         self._task = self._room.session.spawn(self._play(), f"sanderling-play-{self.stream_id}")
 
@@ -133,39 +138,60 @@ class Player:
         self._registered = False
         self.end(None)
 
+    def interrupted(self) -> None:
+        """The server does not hold this play any more: PLAY_REQUESTING with 1004020 until it does again."""
+        self._registered = False
+        self._bound = False
+        self._media.detach()
+        if self.state is PlayerState.PLAYING:
+            self._retrying = True
+            self._set_state(PlayerState.PLAY_REQUESTING, int(ErrorCode.PLAY_INTERRUPTED))
+            self._tell(StreamEvent.RETRY_PLAY_START)
+        self._again.set()
+
     def notice(self, notice: messages.PlayerStateNotice) -> None:
         """The server reports the state of this play."""
         if notice.state == PlayerState.PLAYING:
             self._playing()
+        elif notice.state == PlayerState.NO_PLAY and notice.code == ErrorCode.PLAY_INTERRUPTED:
+            if self._registered:
+                self.interrupted()
         elif notice.state == PlayerState.NO_PLAY:
             self._registered = False
             self.end(error_for(notice.code, notice.message) if notice.code else None)
 
     def slot_bound(self, notice: messages.SlotBound) -> None:
         """The first media of this stream left the server; what is older in the slot belongs to another."""
-        if notice.kind == "audio":
-            self._sound_bound = True
-        elif notice.kind == "video":
-            self._first_rtp = notice.rtp_timestamp
-            held = list(self._held)
-            self._held.clear()
-            for frame in held:
-                self._picture(frame)
+        self._media.slot_bound(notice.kind, notice.rtp_timestamp)
+        if notice.kind == "audio" and not self._heard:
+            self._heard = True
+            self._room.emit(PlayerFirstAudio(self.stream_id))
+
+    def moved(self, notice: messages.PlayMoved) -> None:
+        """The stream comes by another slot now, because its publisher has a new transport."""
+        viewer = self._room.session.viewing.transport
+        if self._bound and viewer is not None:
+            self._media.detach()
+            self._media.attach(viewer, notice.video_mid, notice.audio_mid)
+
+    def resource_changed(self, mode: int) -> None:
+        """The play comes by another path now."""
+        self.resource_mode = _resource_mode(mode)
+        if self.resource_mode is not None:
+            self._room.emit(PlayerResourceUpdate(self.stream_id, self.resource_mode))
 
     def end(self, error: SanderlingError | None) -> int | None:
         """Stop at once, report NO_PLAY once, tell the server; the number of the request, if one was sent."""
         if self.state is PlayerState.NO_PLAY:
             return None
         self._room.forget_player(self)
-        self._error = error
+        if error is not None:
+            self._tell(
+                StreamEvent.RETRY_PLAY_FAIL if self._retrying else StreamEvent.PLAY_FAIL, error.message
+            )
         self._set_state(PlayerState.NO_PLAY, int(error.code) if error is not None else 0)
-        for feed in (self._video_feed, self._audio_feed):
-            if feed is not None:
-                feed.stop()
-        self._held.clear()
-        readers = list(self._video_queues) + list(self._audio_queues)
-        for queue in readers:
-            queue.close(error)
+        self._tell(StreamEvent.PLAY_END)
+        self._media.close(error)
         ended = error or PlayError(
             ErrorCode.STREAM_NOT_PLAYED, f"stream {self.stream_id} is not played any more"
         )
@@ -177,7 +203,9 @@ class Player:
             self._first_frame.set_exception(ended)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        return self._room.session.stop_play(self.stream_id) if self._registered else None
+        if not self._registered:
+            return None
+        return self._room.session.post(lambda seq: messages.StopPlay(seq, self.stream_id))
 
     def undo(self) -> None:
         """Stop without waiting for the server."""
@@ -192,15 +220,39 @@ class Player:
                 f"player-quality/{self.stream_id}", PlayerQualityUpdate(self.stream_id, quality)
             )
 
+    def look_for_breaks(self, now_ns: int, *, sound_stopped: bool | None) -> None:
+        """Report picture or sound that has stopped. ``sound_stopped``: None = not measured this time."""
+        if self.state is not PlayerState.PLAYING:
+            return
+        last = self._media.last_picture_ns
+        stream = self._room.streams.get(self.stream_id)
+        watched = stream is None or stream.camera not in SILENT_CAMERA
+        if last is not None and now_ns - last > FREEZE_NS and watched:
+            self._break("video", PlayerMediaEvent.VIDEO_BREAK_OCCUR)
+        if sound_stopped is not None and self._heard:
+            if sound_stopped:
+                self._break("audio", PlayerMediaEvent.AUDIO_BREAK_OCCUR)
+            else:
+                self._resume("audio", PlayerMediaEvent.AUDIO_BREAK_RESUME)
+
+    @property
+    def audio_mid(self) -> str:
+        """The media section that carries the sound; "" for none."""
+        return self._media.audio_mid
+
+    @property
+    def video_mid(self) -> str:
+        """The media section that carries the picture; "" for none."""
+        return self._media.video_mid
+
     # ------------------------------------------------------------------------------------------ inside
 
     async def _play(self) -> None:
         try:
-            give_up = time.monotonic() + RETRY_TIME
-            while not await self._try_to_bind(last=time.monotonic() >= give_up):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY_INTERVAL):
-                        await self._came.wait()
+            while True:
+                self._again.clear()
+                await self._bind_when_there()
+                await self._again.wait()
         except SanderlingError as error:
             self.end(error)
         except asyncio.CancelledError:
@@ -209,94 +261,107 @@ class Player:
             log.exception("playing %s failed", self.stream_id)
             self.end(PlayError(ErrorCode.PLAY_FAILED, f"playing failed: {error}"))
 
-    async def _try_to_bind(self, *, last: bool) -> bool:
-        """Ask once; False when the stream is not there. The ``last`` time that is an error as any other."""
-        self._came.clear()  # what comes from here on may come after the server has answered that it is not there
-        await self._room.session.make_slot(len(self._room.players))
+    async def _bind_when_there(self) -> None:
+        """Ask until the server has bound the stream, or the time for it is up."""
+        give_up = time.monotonic() + self._room.av_retry_time
+        while True:
+            last = time.monotonic() >= give_up
+            await self._room.session.online()
+            self._came.clear()  # what comes from here on may come after the server has said that it is not there
+            try:
+                await self._bind()
+                return
+            except SanderlingError as error:
+                self._registered = False
+                waits = error.code is ErrorCode.STREAM_NOT_FOUND or is_passing(error)
+                if self._retrying and error.code is ErrorCode.PLAY_FAILED:
+                    # The server has lost the viewer transport and this end has not noticed yet.
+                    self._room.session.viewing.lose()
+                    waits = True
+                if not waits or (last and error.code is ErrorCode.STREAM_NOT_FOUND):
+                    raise
+                if last:
+                    raise PlayError(ErrorCode.PLAY_INTERRUPTED, error.message) from error
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_INTERVAL):
+                    await self._came.wait()
+
+    async def _bind(self) -> None:
+        session = self._room.session
+        await session.viewing.make_slot(len(self._room.players))
+        viewer = session.viewing.transport
         self._registered = True
-        try:
-            self._bind(await self._room.session.play(self.stream_id, self._config))
-        except SanderlingError as error:
-            self._registered = False
-            if last or error.code is not ErrorCode.STREAM_NOT_FOUND:
-                raise
-            return False
-        return True
-
-    def _bind(self, reply: messages.PlayOk) -> None:
-        viewer = self._room.session.viewer
-        if viewer is None or self.state is PlayerState.NO_PLAY:
+        config, custom = self._config, self._config.custom
+        reply = await session.request(
+            lambda seq: messages.Play(
+                seq,
+                self.stream_id,
+                resource_mode=int(config.resource_mode),
+                audio=config.audio,
+                video=config.video,
+                custom=messages.PathChoice(
+                    int(custom.before_publish), int(custom.publishing), int(custom.after_publish)
+                ),
+                switch_mode=int(config.switch_mode),
+                when_stop_publish=int(config.when_stop_publish),
+            ),
+            messages.PlayOk,
+        )
+        await session.viewing.ready()  # the mids are known once the answer is set
+        if viewer is None or viewer is not session.viewing.transport or self._again.is_set():
             return
-        from sanderling.sdk.webrtc.tracks import VideoFeed
-
-        self._bound = reply
         now: Counters = {"time_ms": time.time() * 1000}
         self._read = self._sampled = (now, now)
         self.resource_mode = _resource_mode(reply.resource_mode)
-        track = viewer.track(reply.video_mid) if reply.video_mid else None
-        if track is not None:
-            self._video_feed = VideoFeed(track, self._picture)
-            self._video_feed.start()
-        self._feed_audio()
+        self._bound = True
+        self._media.attach(viewer, reply.video_mid, reply.audio_mid)
 
     async def _quality(
         self, before: tuple[Counters, Counters]
     ) -> tuple[PlayQuality, tuple[Counters, Counters]]:
-        bound, viewer = self._bound, self._room.session.viewer
-        if bound is None or viewer is None or self.state is PlayerState.NO_PLAY:
+        viewer = self._room.session.viewing.transport
+        if not self._bound or viewer is None or self.state is PlayerState.NO_PLAY:
             return self.stats, before
-        video, audio = await viewer.track_counters(bound.video_mid, bound.audio_mid)
-        video["frames_delivered"] = float(self._gaps.frames)
+        video, audio = await viewer.track_counters(self._media.video_mid, self._media.audio_mid)
+        video["frames_delivered"] = float(self._media.gaps.frames)
         video.setdefault("time_ms", time.time() * 1000)
-        return play_quality(video, audio, *before, self._gaps), (video, audio)
-
-    def _feed_audio(self) -> None:
-        """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""
-        bound, viewer = self._bound, self._room.session.viewer
-        if bound is None or viewer is None or not bound.audio_mid or self._audio_feed is not None:
-            return
-        track = viewer.track(bound.audio_mid)
-        if track is not None and self._audio_queues and self.state is not PlayerState.NO_PLAY:
-            from sanderling.sdk.webrtc.tracks import AudioFeed
-
-            self._audio_feed = AudioFeed(track, self._sound)
-            self._audio_feed.start()
-
-    def _sound(self, frame: AudioFrame) -> None:
-        if not self._audio_queues and self._audio_feed is not None:
-            self._audio_feed.stop()
-            self._audio_feed = None
-            return
-        if not self._sound_bound:
-            return  # of the stream that had this slot before
-        for queue, shaper in list(self._audio_queues.items()):
-            for block in shaper.push(frame):
-                queue.put(block)
+        return play_quality(video, audio, *before, self._media.gaps), (video, audio)
 
     def _picture(self, frame: VideoFrame) -> None:
-        if self._first_rtp is None:
-            self._held.append(frame)
-            return
-        if frame.rtp_timestamp is not None and (frame.rtp_timestamp - self._first_rtp) & 0x80000000:
-            return  # of the stream that had this slot before
-        self._gaps.frame(time.monotonic_ns())
         is_first = not self._first_frame.done()
+        self._resume("video", PlayerMediaEvent.VIDEO_BREAK_RESUME)
+        self._playing()
         if is_first:
-            self._playing()
             self._first_frame.set_result(frame)
             self._room.emit(PlayerFirstFrame(self.stream_id))
-        for queue in list(self._video_queues):
-            queue.put(frame)
+        if self._size != (frame.width, frame.height):
+            self._size = (frame.width, frame.height)
+            self._room.emit(PlayerVideoSizeChanged(self.stream_id, frame.width, frame.height))
         if self._room.renders:
             self._room.render(RemoteVideoFrame(self.stream_id, frame))
             if is_first:
                 self._room.emit(PlayerFirstFrame(self.stream_id, rendered=True))
 
+    def _break(self, kind: str, event: PlayerMediaEvent) -> None:
+        if kind not in self._broken:
+            self._broken.add(kind)
+            self._room.emit(PlayerMediaBreak(self.stream_id, event))
+
+    def _resume(self, kind: str, event: PlayerMediaEvent) -> None:
+        if kind in self._broken:
+            self._broken.discard(kind)
+            self._room.emit(PlayerMediaBreak(self.stream_id, event))
+
     def _playing(self) -> None:
         if self.state is PlayerState.PLAY_REQUESTING:
             self._set_state(PlayerState.PLAYING)
+            retried, self._retrying = self._retrying, False
+            self._tell(StreamEvent.RETRY_PLAY_SUCCESS if retried else StreamEvent.PLAY_SUCCESS)
             if not self.ready.done():
                 self.ready.set_result(self)
+
+    def _tell(self, event: StreamEvent, extra_info: str = "") -> None:
+        self._room.emit(PlayerStreamEvent(event, self.stream_id, extra_info))
 
     def _set_state(self, state: PlayerState, code: int = 0) -> None:
         self.state = state
@@ -314,29 +379,6 @@ class Playing(Action[Player]):
     ) -> None:
         super().__init__(future, undo)
         self.player = player
-
-
-def _converter(format: PixelFormat) -> Callable[[VideoFrame], asyncio.Future[VideoFrame]]:
-    def convert(frame: VideoFrame) -> asyncio.Future[VideoFrame]:
-        return asyncio.get_running_loop().run_in_executor(None, _converted, frame, format)
-
-    return convert
-
-
-def _converted(frame: VideoFrame, format: PixelFormat) -> VideoFrame:
-    if frame.format is format:
-        return frame
-    pixels = frame.to_ndarray(format)
-    pixels.flags.writeable = False
-    return VideoFrame(
-        frame.width,
-        frame.height,
-        format,
-        captured_ns=frame.captured_ns,
-        rotation=frame.rotation,
-        rtp_timestamp=frame.rtp_timestamp,
-        planes=(pixels,),
-    )
 
 
 def _resource_mode(value: int) -> ResourceMode | None:

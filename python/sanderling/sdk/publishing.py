@@ -1,4 +1,4 @@
-"""A stream on its way from its sources to the server."""
+"""A stream on its way from its sources to the server: announced, up, interrupted, made anew, ended."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sanderling.enums import Channel, PublisherState
-from sanderling.errors import ErrorCode, PublishError, SanderlingError, error_for
+from sanderling.enums import Channel, PublisherState, RemoteDeviceState, StreamEvent
+from sanderling.errors import ErrorCode, PublishError, RateLimited, SanderlingError, error_for
 from sanderling.sdk.action import Action
-from sanderling.sdk.config import PublisherConfig
-from sanderling.sdk.events import PublisherQualityUpdate, PublisherStateUpdate
+from sanderling.sdk.backoff import Backoff
+from sanderling.sdk.config import PublisherConfig, check_extra_info
+from sanderling.sdk.events import (
+    PublisherFirstFrame,
+    PublisherQualityUpdate,
+    PublisherStateUpdate,
+    PublisherStreamEvent,
+    PublisherVideoSizeChanged,
+)
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
+from sanderling.sdk.session import is_passing
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
 from sanderling.signaling import messages
 
@@ -25,6 +33,14 @@ __all__ = ["Publisher", "Publishing"]
 
 log = logging.getLogger("sanderling.sdk")
 
+ID_PATIENCE = 5.0
+"""Seconds for which a streamID may still be held by this user's own lost session."""
+
+SENT_INTERVAL = 0.1
+"""Seconds between the first looks at whether the first picture and sound were sent."""
+LONGEST_SENT_INTERVAL = 2.0
+"""The same for a source that delivers nothing for long."""
+
 
 class Publisher:
     """One published stream. Made by ``start_publishing_stream``; ends with ``stop``, a logout or a failure."""
@@ -35,6 +51,7 @@ class Publisher:
         self._room = room
         self._sources = sources
         self._config = config
+        self._extra_info = config.extra_info
         self._transport: PublisherTransport | None = None
         self._runs: list[SourceRun] = []
         self._task: asyncio.Task[None] | None = None
@@ -43,8 +60,15 @@ class Publisher:
         self._registered = False
         self._connected = False
         self._answered = False
-        self._muted_audio = False
-        self._muted_video = False
+        self._was_up = False
+        self._retrying = False
+        self._renewing = False
+        self._seen = False
+        self._again = asyncio.Event()
+        self._muted = {"video": False, "audio": False}
+        self._disabled = {"video": False, "audio": False}
+        self._told_devices = (RemoteDeviceState.OPEN, RemoteDeviceState.OPEN)
+        self._telling: asyncio.Task[None] | None = None
         self.stream_id = stream_id
         self.channel = channel
         self.state = PublisherState.NO_PUBLISH
@@ -58,12 +82,28 @@ class Publisher:
         return video.frames if video is not None else 0
 
     async def mute(self, *, audio: bool | None = None, video: bool | None = None) -> None:
-        """Send silence (``audio``) or no pictures (``video``) until called with False; None changes nothing."""
-        if audio is not None:
-            self._muted_audio = audio
-        if video is not None:
-            self._muted_video = video
-        self._apply_mute()
+        """Send silence (``audio``) or no pictures (``video``) until called with False; None changes nothing.
+
+        The others see the device state MUTE.
+        """
+        self._change(self._muted, audio, video)
+
+    async def enable(self, *, microphone: bool | None = None, camera: bool | None = None) -> None:
+        """Switch a source off or on again; None changes nothing. The others see the device state DISABLE."""
+        off = (None if microphone is None else not microphone, None if camera is None else not camera)
+        self._change(self._disabled, *off)
+
+    async def set_extra_info(self, text: str) -> None:
+        """Change the stream's extra info, which everybody in the room sees.
+
+        1003051 when it has 1024 bytes or more, 1003053 when the server could not change it.
+        """
+        check_extra_info(text)
+        self._extra_info = text
+        if self._registered:
+            await self._room.session.request(
+                lambda seq: messages.SetStreamExtraInfo(seq, self.stream_id, text), messages.Ok
+            )
 
     async def stop(self) -> None:
         """Stop publishing; NO_PUBLISH. The server knows when this returns. Idempotent."""
@@ -81,27 +121,51 @@ class Publisher:
 
     def begin(self) -> None:
         """Announce the request and start the work."""
+        self._tell(StreamEvent.PUBLISH_START)
         self._set_state(PublisherState.PUBLISH_REQUESTING)
         self._task = self._room.session.spawn(self._publish(), f"sanderling-publish-{self.stream_id}")
 
     def notice(self, notice: messages.PublisherStateNotice) -> None:
         """The server reports the state of this stream."""
         if notice.state == PublisherState.PUBLISHING:
-            if self.state is PublisherState.PUBLISH_REQUESTING:
-                self._set_state(PublisherState.PUBLISHING)
-                if not self.ready.done():
-                    self.ready.set_result(self)
+            if self.state is PublisherState.PUBLISH_REQUESTING and self._registered:
+                self._up()
         elif notice.state == PublisherState.NO_PUBLISH:
-            self._registered = False
             code = notice.code or ErrorCode.PUBLISH_INTERRUPTED
-            self.end(error_for(code, notice.message or "the server ended the publishing"))
+            error = error_for(code, notice.message or "the server ended the publishing")
+            self._registered = False
+            if self._was_up and error.code in (ErrorCode.PUBLISH_INTERRUPTED, ErrorCode.PUBLISH_FAILED):
+                self.interrupted()
+            else:
+                self.end(error)
+
+    def interrupted(self, *, held: bool = False) -> None:
+        """The stream is not on its way any more: PUBLISH_REQUESTING with 1003020 until it is again. ``held``: the
+        server may still have the stream and lacks its media.
+        """
+        self._registered = held
+        self._connected = self._answered = False
+        if self.state is PublisherState.PUBLISHING:
+            self._retrying = True
+            self._set_state(PublisherState.PUBLISH_REQUESTING, int(ErrorCode.PUBLISH_INTERRUPTED))
+            self._tell(StreamEvent.RETRY_PUBLISH_START)
+        self._again.set()
+
+    def check_transport(self) -> None:
+        """The connection is back, perhaps from another address: do not wait until the transport notices."""
+        if self._was_up and self._connected and self._transport is not None and not self._transport.connected:
+            self.interrupted(held=True)
 
     def end(self, error: SanderlingError | None) -> int | None:
         """Stop at once, report NO_PUBLISH once, tell the server; the number of the request, if one was sent."""
         if self.state is PublisherState.NO_PUBLISH:
             return None
         self._room.forget_publisher(self)
+        if error is not None:
+            failed = StreamEvent.RETRY_PUBLISH_FAIL if self._retrying else StreamEvent.PUBLISH_FAIL
+            self._tell(failed, error.message)
         self._set_state(PublisherState.NO_PUBLISH, int(error.code) if error is not None else 0)
+        self._tell(StreamEvent.PUBLISH_END)
         if not self.ready.done():
             self.ready.set_exception(
                 error or PublishError(ErrorCode.PUBLISH_INTERRUPTED, f"stream {self.stream_id} was stopped")
@@ -114,7 +178,9 @@ class Publisher:
             self._transport.close()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        return self._room.session.stop_publish(self.stream_id) if self._registered else None
+        if not self._registered:
+            return None
+        return self._room.session.post(lambda seq: messages.StopPublish(seq, self.stream_id))
 
     def undo(self) -> None:
         """Stop without waiting for the server."""
@@ -129,40 +195,133 @@ class Publisher:
                 f"publisher-quality/{self.stream_id}", PublisherQualityUpdate(self.stream_id, quality)
             )
 
+    async def release(self) -> None:
+        """Wait until the threads of the sources are gone."""
+        runs, self._runs = self._runs, []
+        for run in runs:
+            run.stop()
+            await run.wait()
+        self._room.released(self)
+
     # ------------------------------------------------------------------------------------------ inside
 
     async def _publish(self) -> None:
         try:
-            has_video, has_audio = await self._prepare()
-            from sanderling.sdk.webrtc.publisher import PublisherTransport
-
-            known = self._room.session.ice_servers
-            self._transport = PublisherTransport(
-                self._config,
-                video=has_video,
-                audio=has_audio,
-                on_state=self._transport_state,
-                ice_servers=known or (),
-            )
-            offer = await self._transport.offer(hold=known is None)
-            self._registered = True
-            reply = await self._room.session.publish(
-                self.stream_id, offer, channel=int(self.channel), extra_info=self._config.extra_info
-            )
-            await self._transport.accept(reply.answer, self._room.session.ice_servers or ())
-            self._answered = True
-            self._start_sources()
+            has = await self._prepare()
+            while True:
+                self._again.clear()
+                await self._announce_when_possible(*has)
+                await self._again.wait()
         except SanderlingError as error:
-            # What the server refused it does not hold.
-            self._registered = (
-                self._registered and self._transport is not None and error.code == ErrorCode.INTERNAL_ERROR
-            )
             self.end(error)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("publishing %s failed", self.stream_id)
             self.end(PublishError(ErrorCode.PUBLISH_FAILED, f"publishing failed: {error}"))
+
+    async def _announce_when_possible(self, has_video: bool, has_audio: bool) -> None:
+        """Offer the stream until the server has it, or the time for it is up."""
+        since = time.monotonic()
+        backoff = Backoff(self._room.av_retry_time, now=since)
+        wait = 0.0
+        while True:
+            await asyncio.sleep(backoff.next(time.monotonic(), at_least=wait))
+            await self._room.session.online()
+            try:
+                await self._announce(has_video, has_audio)
+                return
+            except SanderlingError as error:
+                # What the server refused it does not hold; an answer that cannot be used it does.
+                self._registered = self._registered and error.code == ErrorCode.INTERNAL_ERROR
+                if not self._may_pass(error, time.monotonic() - since):
+                    raise
+                if backoff.over(time.monotonic()):
+                    raise PublishError(ErrorCode.PUBLISH_RETRY_TIME_EXCEEDED, error.message) from error
+                wait = error.retry_after if isinstance(error, RateLimited) else 0.0
+
+    def _may_pass(self, error: SanderlingError, seconds: float) -> bool:
+        if not self._was_up:
+            return error.code != ErrorCode.INTERNAL_ERROR and is_passing(error)
+        if error.code is ErrorCode.STREAM_ID_EXISTS:
+            return seconds < ID_PATIENCE
+        passing = (ErrorCode.PUBLISH_FAILED, ErrorCode.PUBLISH_INTERRUPTED)
+        return error.code in passing or is_passing(error)
+
+    async def _announce(self, has_video: bool, has_audio: bool) -> None:
+        from sanderling.sdk.webrtc.publisher import PublisherTransport
+
+        session = self._room.session
+        known = session.ice_servers
+        former = self._transport
+        video, audio = former.hand_over() if former is not None else (None, None)
+        self._connected = self._answered = False
+        transport = self._transport = PublisherTransport(
+            self._config,
+            video=video or has_video,
+            audio=audio or has_audio,
+            on_state=lambda state, error: self._transport_state(transport, state, error),
+            ice_servers=known or (),
+        )
+        self._listen(transport)
+        offer = await transport.offer(hold=known is None)
+        renew = self._renewing = self._registered
+        self._registered = True
+        camera, microphone = self._told_devices = self._devices()
+        reply = await session.request(
+            lambda seq: messages.Publish(
+                seq,
+                self.stream_id,
+                offer,
+                channel=int(self.channel),
+                extra_info=self._extra_info,
+                camera=int(camera),
+                microphone=int(microphone),
+                renew=renew,
+            ),
+            messages.PublishOk,
+        )
+        await transport.accept(reply.answer, session.ice_servers or ())
+        self._answered = True
+        self._media_flows()
+
+    def _listen(self, transport: PublisherTransport) -> None:
+        """Report what the sources deliver."""
+        session, channel = self._room.session, self.channel
+
+        def size(width: int, height: int) -> None:
+            session.call_soon(lambda: self._captured(width, height))
+
+        if transport.video is not None:
+            transport.video.on_size = size
+        if transport.audio is not None:
+            first = PublisherFirstFrame(channel, "audio", sent=False)
+            transport.audio.on_first = lambda: session.call_soon(lambda: self._room.emit(first))
+
+    def _captured(self, width: int, height: int) -> None:
+        if self.frames_pushed and not self._seen:
+            self._seen = True
+            self._room.emit(PublisherFirstFrame(self.channel, "video", sent=False))
+        self._room.emit(PublisherVideoSizeChanged(width, height, self.channel))
+
+    async def _watch_first_sent(self) -> None:
+        """Report when the first picture and the first sound have left."""
+        waiting = {"video", "audio"}
+        interval = SENT_INTERVAL
+        while waiting and self._transport is not None and self.state is not PublisherState.NO_PUBLISH:
+            transport = self._transport
+            if transport.video is None:
+                waiting.discard("video")
+            if transport.audio is None:
+                waiting.discard("audio")
+            video, audio = await transport.track_counters()
+            for kind, counters in (("video", video), ("audio", audio)):
+                packets = counters.get("packets_sent", 0.0)
+                if kind in waiting and isinstance(packets, float) and packets > 0:
+                    waiting.discard(kind)
+                    self._room.emit(PublisherFirstFrame(self.channel, kind, sent=True))
+            await asyncio.sleep(interval)
+            interval = min(2 * interval, LONGEST_SENT_INTERVAL)
 
     async def _quality(
         self, before: tuple[Counters, Counters]
@@ -180,55 +339,113 @@ class Publisher:
             raise PublishError(ErrorCode.PUBLISH_FAILED, "the source has neither video nor audio")
         return has_video, has_audio
 
-    def _start_sources(self) -> None:
+    def _media_flows(self) -> None:
         """Begin once pictures can leave: the first ones would be encoded for a link of unknown speed."""
-        if self._transport is None or self.state is PublisherState.NO_PUBLISH or self._runs:
-            return
-        if not (self._connected and self._answered):
+        if self.state is PublisherState.NO_PUBLISH or not (self._connected and self._answered):
             return
         self._apply_mute()
+        if not self._runs:
+            self._start_sources()
+        if self._renewing:
+            self._up()  # the server says nothing of a stream that it never took away
+
+    def _start_sources(self) -> None:
+        if self._transport is None:
+            return
         now: Counters = {"time_ms": time.time() * 1000}
         self._read = self._sampled = (now, now)
         video, audio = self._transport.video, self._transport.audio
         if self._sources.video is not None and self._sources.video is self._sources.audio:
             self._runs.append(self._sources.video.start(video, audio, self._source_failed))
-            return
-        if self._sources.video is not None and video is not None:
-            self._runs.append(self._sources.video.start(video, None, self._source_failed))
-        if self._sources.audio is not None and audio is not None:
-            self._runs.append(self._sources.audio.start(None, audio, self._source_failed))
+        else:
+            if self._sources.video is not None and video is not None:
+                self._runs.append(self._sources.video.start(video, None, self._source_failed))
+            if self._sources.audio is not None and audio is not None:
+                self._runs.append(self._sources.audio.start(None, audio, self._source_failed))
+        self._room.session.spawn(self._watch_first_sent(), "sanderling-first-sent")
+
+    def _change(self, which: dict[str, bool], audio: bool | None, video: bool | None) -> None:
+        if audio is not None:
+            which["audio"] = audio
+        if video is not None:
+            which["video"] = video
+        self._apply_mute()
+        if self._registered and self._telling is None:
+            self._telling = self._room.session.spawn(self._tell_devices(), "sanderling-devices")
+
+    def _devices(self) -> tuple[RemoteDeviceState, RemoteDeviceState]:
+        """State of camera and microphone as the others see it."""
+        states = []
+        for kind in ("video", "audio"):
+            if self._disabled[kind]:
+                states.append(RemoteDeviceState.DISABLE)
+            else:
+                states.append(RemoteDeviceState.MUTE if self._muted[kind] else RemoteDeviceState.OPEN)
+        return states[0], states[1]
+
+    async def _tell_devices(self) -> None:
+        """Tell the server the newest states; those between two answers nobody needs to know."""
+        try:
+            while self._registered and self._devices() != self._told_devices:
+                try:
+                    await self._set_devices(*self._devices())
+                except RateLimited as limit:
+                    self._told_devices = (RemoteDeviceState.GENERIC_ERROR, RemoteDeviceState.GENERIC_ERROR)
+                    await asyncio.sleep(limit.retry_after)
+        except SanderlingError as error:
+            self._room.report(error, "mute")
+        finally:
+            self._telling = None
+
+    async def _set_devices(self, camera: RemoteDeviceState, microphone: RemoteDeviceState) -> None:
+        self._told_devices = (camera, microphone)
+        await self._room.session.request(
+            lambda seq: messages.SetDeviceState(seq, self.stream_id, int(camera), int(microphone)),
+            messages.Ok,
+        )
 
     def _apply_mute(self) -> None:
         if self._transport is not None:
-            if self._transport.audio is not None:
-                self._transport.audio.muted = self._muted_audio
-            if self._transport.video is not None:
-                self._transport.video.muted = self._muted_video
+            for kind, source in (("audio", self._transport.audio), ("video", self._transport.video)):
+                if source is not None:
+                    source.muted = self._muted[kind] or self._disabled[kind]
 
     def _source_failed(self, error: SanderlingError) -> None:
         self._room.session.call_soon(lambda: self.end(error))
 
-    def _transport_state(self, state: str, error: SanderlingError | None) -> None:
+    def _transport_state(
+        self, transport: PublisherTransport, state: str, error: SanderlingError | None
+    ) -> None:
+        if transport is not self._transport:
+            return
         if state == "connected":
             self._connected = True
-            self._start_sources()
+            self._media_flows()
+        elif state == "failed" and error is None and self._was_up:
+            self.interrupted(held=True)
         elif state == "failed":
-            self.end(
-                error
-                or PublishError(ErrorCode.PUBLISH_INTERRUPTED, "the media connection to the server was lost")
+            lost = PublishError(
+                ErrorCode.PUBLISH_INTERRUPTED,
+                "the media connection to the server did not come up",
+                hint="check that UDP and TCP to the server's media port pass the firewall",
             )
+            self.end(error or lost)
+
+    def _up(self) -> None:
+        if self.state is PublisherState.PUBLISH_REQUESTING:
+            self._was_up = True
+            self._set_state(PublisherState.PUBLISHING)
+            retried, self._retrying = self._retrying, False
+            self._tell(StreamEvent.RETRY_PUBLISH_SUCCESS if retried else StreamEvent.PUBLISH_SUCCESS)
+            if not self.ready.done():
+                self.ready.set_result(self)
+
+    def _tell(self, event: StreamEvent, extra_info: str = "") -> None:
+        self._room.emit(PublisherStreamEvent(event, self.stream_id, extra_info))
 
     def _set_state(self, state: PublisherState, code: int = 0) -> None:
         self.state = state
         self._room.emit(PublisherStateUpdate(self.stream_id, state, code))
-
-    async def release(self) -> None:
-        """Wait until the threads of the sources are gone."""
-        runs, self._runs = self._runs, []
-        for run in runs:
-            run.stop()
-            await run.wait()
-        self._room.released(self)
 
 
 class Publishing(Action[Publisher]):

@@ -7,34 +7,26 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
-from sanderling.enums import Channel, RoomStateReason, StreamDeleteReason, UpdateType
+from sanderling.enums import Channel, RoomStateReason
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
 from sanderling.sdk.action import Action
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
 from sanderling.sdk.dispatch import Dispatcher, EventQueue
-from sanderling.sdk.events import (
-    Event,
-    RemoteVideoFrame,
-    RoomStateChanged,
-    RoomStreamUpdate,
-    RoomUserUpdate,
-    Stream,
-)
+from sanderling.sdk.events import Event, RemoteVideoFrame, RoomStateChanged, Stream
+from sanderling.sdk.monitor import Monitor
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.publishing import Publisher, Publishing, as_sources
+from sanderling.sdk.roster import Roster
 from sanderling.sdk.session import Session
 from sanderling.sdk.sources import MediaSources, Source
 from sanderling.signaling import messages
-from sanderling.signaling.client import Notice
+from sanderling.signaling.client import Ended, Notice
 
 __all__ = ["Login", "Room"]
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
-
-QUALITY_INTERVAL = 3.0
-"""Seconds between quality events (product-facts 5.5)."""
 
 
 class Room:
@@ -48,13 +40,14 @@ class Room:
         config: RoomConfig,
         dispatcher: Dispatcher,
         on_end: Callable[[Room], None],
+        *,
+        beside: Callable[[], messages.SessionKey] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._dispatcher = dispatcher
         self._on_end = on_end
-        self._users: dict[str, User] = {}
-        self._streams: dict[str, Stream] = {}
+        self._roster = Roster(room_id, self.emit, self._stream_changed)
         self._publishers: dict[Channel, Publisher] = {}
         self._players: dict[str, Player] = {}
         self._ended_publishers: list[Publisher] = []
@@ -62,11 +55,17 @@ class Room:
         self.id = room_id
         self.user = user
         self.state = RoomStateReason.LOGOUT
-        self.users: Mapping[str, User] = MappingProxyType(self._users)
-        self.streams: Mapping[str, Stream] = MappingProxyType(self._streams)
-        self.session = Session(profile, self)
+        self.users: Mapping[str, User] = self._roster.users
+        self.streams: Mapping[str, Stream] = self._roster.streams
+        self.av_retry_time = profile.av_retry_time
+        self.session = Session(profile, self, beside=beside)
         self.renders = False
         self.ready: asyncio.Future[Room] = self._loop.create_future()
+
+    @property
+    def online_user_count(self) -> int:
+        """Users in the room as of the last report, this one included."""
+        return self._roster.online
 
     # ------------------------------------------------------------------------------------------ public
 
@@ -155,7 +154,7 @@ class Room:
             parse_room_id(self.id)
             parse_user(self.user.user_id, self.user.user_name)
         except SanderlingError as error:
-            self.session.end(error)
+            self.session.end(Ended(error))
             return
         self.session.login(self.id, self.user, self._config)
 
@@ -185,104 +184,116 @@ class Room:
 
     def logged_in(self, reply: messages.LoginOk) -> None:
         """The server accepted the login: report it, then who and what is there."""
-        for user in reply.users:
-            self._users[user.user_id] = User(user.user_id, user.user_name)
-        for stream in reply.streams:
-            self._streams[stream.stream_id] = _stream(stream)
         self._set_state(RoomStateReason.LOGINED, extended={"room_session_id": reply.session_id})
-        if self._users and self._config.is_user_status_notify:
-            self.emit(RoomUserUpdate(self.id, UpdateType.ADD, tuple(self._users.values())))
-        if self._streams:
-            self.emit(RoomStreamUpdate(self.id, UpdateType.ADD, tuple(self._streams.values())))
-        self.session.spawn(self._sample(), "sanderling-quality")
+        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
+        self.session.spawn(Monitor(self).run(), "sanderling-quality")
         if not self.ready.done():
             self.ready.set_result(self)
+
+    def interrupted(self, error: SanderlingError) -> None:
+        """The connection is away; media goes on as long as it can."""
+        self._set_state(RoomStateReason.RECONNECTING, int(ErrorCode.CONNECTION_INTERRUPTED))
+
+    def resumed(self) -> None:
+        """The connection is back, nothing was lost."""
+        self._set_state(RoomStateReason.RECONNECTED)
+        for publisher in list(self._publishers.values()):
+            publisher.check_transport()
+
+    def logged_in_again(self, reply: messages.LoginOk) -> None:
+        """The connection is back with a new session: what was published and played has to be so again."""
+        self._set_state(RoomStateReason.RECONNECTED, extended={"room_session_id": reply.session_id})
+        for player in list(self._players.values()):
+            player.interrupted()
+        for publisher in list(self._publishers.values()):
+            publisher.interrupted()
+        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
+
+    def switched(self, reply: messages.LoginOk) -> None:
+        """The server accepted the change to another room."""
+        self._set_state(RoomStateReason.LOGINED, extended={"room_session_id": reply.session_id})
+        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
 
     def noticed(self, notice: Notice) -> None:
         """The server reports a change."""
         match notice:
             case messages.UserNotice():
-                self._user_notice(notice)
+                self._roster.user_notice(notice)
             case messages.StreamNotice():
-                self._stream_notice(notice)
+                self._roster.stream_notice(notice)
+            case messages.StreamExtraInfoNotice():
+                self._roster.stream_extra_info(notice)
+            case messages.DeviceStateNotice():
+                self._roster.device_state(notice)
+            case messages.OnlineCountNotice():
+                self._roster.online_count(notice.online)
             case messages.PublisherStateNotice():
                 for publisher in list(self._publishers.values()):
                     if publisher.stream_id == notice.stream_id:
                         publisher.notice(notice)
-            case messages.PlayerStateNotice():
+            case (
+                messages.PlayerStateNotice()
+                | messages.SlotBound()
+                | messages.PlayMoved()
+                | messages.ResourceNotice()
+            ):
                 player = self._players.get(notice.stream_id)
                 if player is not None:
-                    player.notice(notice)
-            case messages.SlotBound():
-                player = self._players.get(notice.stream_id)
-                if player is not None:
-                    player.slot_bound(notice)
+                    _tell_player(player, notice)
+
+    def viewer_lost(self) -> None:
+        """The viewer transport is gone; plays go on over the next one."""
+        for player in list(self._players.values()):
+            player.interrupted()
 
     def viewer_failed(self, error: SanderlingError) -> None:
         """Nothing can be played any more."""
         for player in list(self._players.values()):
             player.end(error)
 
-    def session_ended(self, error: SanderlingError | None, *, kicked: bool) -> None:
+    def slots_needed(self) -> int:
+        """How many streams are played."""
+        return len(self._players)
+
+    def session_ended(self, end: Ended) -> None:
         """The session is over: stop what runs, report the last state, let go of everything."""
-        was_in = self.state is RoomStateReason.LOGINED
+        error = end.error
+        was_in = self.state not in (RoomStateReason.LOGINING, RoomStateReason.LOGOUT)
         code = int(error.code) if error is not None else 0
-        if error is None:
+        if error is None or self._closing is not None:
             self._stop_all(None, None)
         else:
             self._stop_all(
-                PublishError(ErrorCode.PUBLISH_INTERRUPTED, error.message),
+                PublishError(_final_code(error, ErrorCode.PUBLISH_RETRY_TIME_EXCEEDED), error.message),
                 PlayError(ErrorCode.PLAY_INTERRUPTED, error.message),
             )
-        self._users.clear()
-        self._streams.clear()
-        if not was_in and error is not None:
-            self._set_state(RoomStateReason.LOGIN_FAILED, code)
-        else:
-            self._set_state(RoomStateReason.KICK_OUT if kicked else RoomStateReason.LOGOUT, code)
+        self._roster.clear()
+        self._set_state(self._last_reason(end, was_in=was_in), code, _kick_data(end))
         if not self.ready.done():
             self.ready.set_exception(
                 error or RoomError(ErrorCode.LOGIN_FAILED, "logged out before the login was done")
             )
         elif error is not None:
-            self._dispatcher.report(error, "login_room")
+            self.report(error, "login_room")
         self._on_end(self)
         if self._closing is None:
             self._closing = self._loop.create_task(self._release(), name="sanderling-release")
 
-    def _user_notice(self, notice: messages.UserNotice) -> None:
-        users = tuple(User(user.user_id, user.user_name) for user in notice.users)
-        for user in users:
-            if notice.update == UpdateType.ADD:
-                self._users[user.user_id] = user
-            else:
-                self._users.pop(user.user_id, None)
-        if users:
-            self.emit(RoomUserUpdate(self.id, UpdateType(notice.update), users))
+    def _last_reason(self, end: Ended, *, was_in: bool) -> RoomStateReason:
+        if end.kicked:
+            return RoomStateReason.KICK_OUT
+        if end.error is None:
+            return RoomStateReason.LOGOUT
+        if self._closing is not None:
+            return RoomStateReason.LOGOUT_FAILED
+        return RoomStateReason.RECONNECT_FAILED if was_in else RoomStateReason.LOGIN_FAILED
 
-    def _stream_notice(self, notice: messages.StreamNotice) -> None:
-        streams = tuple(_stream(stream) for stream in notice.streams)
-        added = notice.update == UpdateType.ADD
-        if not streams:
-            return
-        extended: dict[str, object] = {}
-        if not added:
-            extended["stream_delete_reason"] = [
-                {"stream_id": stream.stream_id, "code": int(stream.delete_reason or 0)} for stream in streams
-            ]
-        for stream in streams:
-            if added:
-                self._streams[stream.stream_id] = stream
-            else:
-                self._streams.pop(stream.stream_id, None)
-        update = UpdateType.ADD if added else UpdateType.DELETE
-        self.emit(RoomStreamUpdate(self.id, update, streams, MappingProxyType(extended)))
-        for stream in streams:
-            player = self._players.get(stream.stream_id)
-            if player is not None and added:
-                player.stream_added()
-            elif player is not None:
-                player.stream_deleted()
+    def _stream_changed(self, stream_id: str, came: bool) -> None:
+        player = self._players.get(stream_id)
+        if player is not None and came:
+            player.stream_added()
+        elif player is not None:
+            player.stream_deleted()
 
     # ------------------------------------------------------------------------------------------ for its parts
 
@@ -316,13 +327,6 @@ class Room:
         self._players.pop(player.stream_id, None)
 
     # ------------------------------------------------------------------------------------------ inside
-
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(QUALITY_INTERVAL)
-            parts: list[Publisher | Player] = [*self._publishers.values(), *self._players.values()]
-            for part in parts:
-                await part.sample()
 
     def _check_member(self) -> None:
         if self.session.over or self._closing is not None:
@@ -363,12 +367,28 @@ class Login(Action[Room]):
             await self.room.logout()
 
 
-def _stream(stream: messages.Stream) -> Stream:
-    reason: StreamDeleteReason | None
-    try:
-        reason = StreamDeleteReason(stream.delete_reason)
-    except ValueError:
-        reason = None
-    return Stream(
-        stream.stream_id, User(stream.user.user_id, stream.user.user_name), stream.extra_info, reason
-    )
+def _tell_player(
+    player: Player,
+    notice: messages.PlayerStateNotice | messages.SlotBound | messages.PlayMoved | messages.ResourceNotice,
+) -> None:
+    match notice:
+        case messages.PlayerStateNotice():
+            player.notice(notice)
+        case messages.SlotBound():
+            player.slot_bound(notice)
+        case messages.PlayMoved():
+            player.moved(notice)
+        case messages.ResourceNotice():
+            player.resource_changed(notice.resource_mode)
+
+
+def _final_code(error: SanderlingError, exceeded: ErrorCode) -> ErrorCode:
+    """What a publish ends with that ended with its room."""
+    return exceeded if error.code is ErrorCode.RETRY_TIME_EXCEEDED else ErrorCode.PUBLISH_INTERRUPTED
+
+
+def _kick_data(end: Ended) -> dict[str, object]:
+    """Where the session that took over comes from, and what the operator said."""
+    return {
+        key: value for key, value in (("origin", end.origin), ("custom_reason", end.custom_reason)) if value
+    }

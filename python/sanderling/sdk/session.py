@@ -1,4 +1,8 @@
-"""The network side of a room: signalling, the viewer transport, requests and their replies, tasks."""
+"""The network side of a room: signalling, the viewer transport, requests and their replies, tasks.
+
+One session of the SDK outlives the server's: when the connection is lost it is resumed, and when the server has
+forgotten it there is a new login, until :attr:`EngineProfile.room_retry_time` is over.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,29 @@ import logging
 import platform
 from collections.abc import Callable, Coroutine
 from importlib import metadata
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
-from sanderling.sdk.config import EngineProfile, PlayerConfig, RoomConfig, User
+from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
+from sanderling.sdk.backoff import Backoff
+from sanderling.sdk.config import EngineProfile, RoomConfig, User
 from sanderling.sdk.connection import Connection
+from sanderling.sdk.viewing import Viewing
 from sanderling.sdk.webrtc import runtime
 from sanderling.signaling import messages
-from sanderling.signaling.client import ClientEvent, Ended, Failed, Notice, Noticed, Replied, SignalingClient
+from sanderling.signaling.client import (
+    ClientEvent,
+    ClientState,
+    Ended,
+    Failed,
+    Interrupted,
+    Notice,
+    Noticed,
+    Replied,
+    Resumed,
+    SignalingClient,
+)
 
-if TYPE_CHECKING:
-    from sanderling.sdk.webrtc.viewer import ViewerTransport
-
-__all__ = ["Session", "SessionOwner"]
+__all__ = ["ANSWER_TIMEOUT", "Session", "SessionOwner", "is_passing"]
 
 log = logging.getLogger("sanderling.sdk")
 
@@ -28,39 +42,98 @@ R = TypeVar("R")
 ANSWER_TIMEOUT = 2.0
 """Seconds for which the reply to a stop or a logout is waited for."""
 
+_PASSING_CODES = frozenset(
+    {
+        ErrorCode.LOGIN_FAILED,
+        ErrorCode.LOGIN_TIMEOUT,
+        ErrorCode.CONNECTION_INTERRUPTED,
+        ErrorCode.CONNECTION_LOST,
+        ErrorCode.SESSION_ERROR,
+        ErrorCode.ROOM_INTERNAL_ERROR,
+        ErrorCode.INTERNAL_ERROR,
+        ErrorCode.RATE_LIMITED_APP,
+        ErrorCode.RATE_LIMITED_ROOM,
+        ErrorCode.RATE_LIMITED_SIGNALLING,
+    }
+)
+
+_KICK_CODES = frozenset(
+    {
+        ErrorCode.KICKED_BY_SAME_USER,
+        ErrorCode.KICKED_BY_SERVER,
+        ErrorCode.KICKED_TOKEN_EXPIRED,
+    }
+)
+
+
+def is_passing(error: SanderlingError) -> bool:
+    """Whether what failed may well succeed a little later: the network, or a server that is starting or busy."""
+    return error.code in _PASSING_CODES
+
 
 class SessionOwner(Protocol):
     """Who is told what happens in a session."""
 
     def logged_in(self, reply: messages.LoginOk) -> None:
-        """The server accepted the login."""
+        """The server accepted the first login."""
+
+    def interrupted(self, error: SanderlingError) -> None:
+        """The connection is away; attempts to bring it back have begun."""
+
+    def resumed(self) -> None:
+        """It is back, and nothing was lost."""
+
+    def logged_in_again(self, reply: messages.LoginOk) -> None:
+        """It is back by a new login: the server holds nothing of what was published and played."""
 
     def noticed(self, notice: Notice) -> None:
         """The server reports a change."""
 
+    def switched(self, reply: messages.LoginOk) -> None:
+        """The server accepted the change to another room."""
+
+    def viewer_lost(self) -> None:
+        """The viewer transport is gone; another one is being made."""
+
     def viewer_failed(self, error: SanderlingError) -> None:
         """Nothing can be played any more."""
 
-    def session_ended(self, error: SanderlingError | None, *, kicked: bool) -> None:
+    def slots_needed(self) -> int:
+        """How many streams are played."""
+
+    def session_ended(self, end: Ended) -> None:
         """It is over, once, for whatever reason."""
 
 
 class Session:
-    """One login on one server."""
+    """One membership of one room on one server."""
 
-    def __init__(self, profile: EngineProfile, owner: SessionOwner) -> None:
+    def __init__(
+        self,
+        profile: EngineProfile,
+        owner: SessionOwner,
+        *,
+        beside: Callable[[], messages.SessionKey] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._profile = profile
         self._owner = owner
+        self._beside = beside or messages.SessionKey
+        self._login: tuple[str, User, RoomConfig] | None = None
         self._client = SignalingClient()
-        self._connection = Connection(profile.server, self._client, self._handle, tls=profile.tls)
-        self._replies: dict[int, asyncio.Future[object]] = {}
+        self._connection = self._connect()
+        self._replies: dict[int, asyncio.Future[messages.Message]] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._over = asyncio.Event()
-        self._answered: asyncio.Future[None] = self._loop.create_future()
-        self._answered.add_done_callback(_retrieve)
-        self._viewer_error: SanderlingError | None = None
-        self.viewer: ViewerTransport | None = None
+        self._online = asyncio.Event()
+        self._online.set()  # requests before the first login wait in the client
+        self._interruption: asyncio.Future[SanderlingError] = self._loop.create_future()
+        self._attempt: asyncio.Future[None] | None = None
+        self._was_in = False
+        self._leaving = False
+        self.viewing = Viewing(
+            profile.video_codecs, self._negotiate, on_lost=self._viewer_lost, on_failed=owner.viewer_failed
+        )
         self.ice_servers: tuple[messages.IceServer, ...] | None = None
         """TURN servers; None until the login is answered."""
 
@@ -68,6 +141,21 @@ class Session:
     def over(self) -> bool:
         """Whether it has ended."""
         return self._over.is_set()
+
+    @property
+    def is_online(self) -> bool:
+        """Whether requests reach the server now."""
+        return self._was_in and self._online.is_set() and not self.over
+
+    @property
+    def key(self) -> messages.SessionKey:
+        """Proof of the server's session, for a login beside it; empty while there is none."""
+        return messages.SessionKey() if self.over else self._client.key
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Round trip of the newest heartbeat in milliseconds."""
+        return self._client.round_trip_ms
 
     def spawn(self, work: Coroutine[object, object, R], name: str) -> asyncio.Task[R]:
         """A task that lives no longer than this session."""
@@ -81,96 +169,77 @@ class Session:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
+    async def online(self) -> None:
+        """Wait until requests reach the server. Ends with the session, by cancellation."""
+        await self._online.wait()
+
     # ------------------------------------------------------------------------------------------ life
 
     def login(self, room_id: str, user: User, config: RoomConfig) -> None:
         """Connect, make the viewer transport and log in, all at once."""
-        self.spawn(self._login(room_id, user, config), "sanderling-login")
+        self._login = (room_id, user, config)
+        self.spawn(self._keep(), "sanderling-session")
+
+    def change_login(self, room_id: str, config: RoomConfig) -> None:
+        """Log in like this when it has to be done again: another room, a newer token."""
+        if self._login is not None:
+            self._login = (room_id, self._login[1], config)
 
     async def logout(self) -> None:
         """Tell the server and wait, not long, for its goodbye."""
         if self.over:
             return
-        self._client.logout(now=self._connection.now())
+        self._leaving = True
+        self._client.logout(now=self._connection.now(), timeout=ANSWER_TIMEOUT)
         self._connection.flush()
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                await self._over.wait()
-        except TimeoutError:
-            log.warning("the server did not answer the logout in time")
-            self.end(None)
+        if self._client.state is ClientState.ENDED:
+            self.end(Ended(None))  # between two sessions there is nobody to say goodbye to
+        await self._over.wait()
 
-    def end(self, error: SanderlingError | None, *, kicked: bool = False) -> None:
+    def end(self, end: Ended) -> None:
         """It is over; the first call counts."""
         if not self.over:
             self._over.set()
-            if not self._answered.done():
-                self._answered.set_exception(error or RoomError(ErrorCode.NOT_LOGGED_IN, "the room was left"))
-            self._owner.session_ended(error, kicked=kicked)
+            gone = end.error or RoomError(ErrorCode.NOT_LOGGED_IN, "the room was left")
+            self.viewing.stop(gone)
+            self._fail_all(gone)
+            self._owner.session_ended(end)
 
     async def release(self) -> None:
         """Close the connections and end the tasks."""
-        if self.viewer is not None:
-            self.viewer.close()
-        await self._connection.close()
+        self.viewing.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
+        await self._connection.close()
         if tasks:
             await asyncio.wait(tasks)
 
     def abort(self) -> None:
         """The same without waiting, for a loop that is being closed."""
         self._over.set()
-        if self.viewer is not None:
-            self.viewer.close()
+        self.viewing.close()
         self._connection.abort()
         for task in self._tasks:
             task.cancel()
 
     # ------------------------------------------------------------------------------------------ requests
 
-    async def make_slot(self, needed: int) -> None:
-        """See that the viewer transport has ``needed`` slots, as far as it may grow."""
-        if self._viewer_error is not None:
-            raise self._viewer_error
-        if self.viewer is None or needed > self.viewer.slots:
-            await asyncio.shield(self._answered)  # the first answer must be set before the next offer
-        if self.viewer is not None:
-            await self.viewer.grow(needed, self._negotiate)
+    async def request(self, build: Callable[[int], messages.ClientMessage], expected: type[R]) -> R:
+        """Send what ``build`` makes of its number and return the reply.
 
-    async def publish(
-        self, stream_id: str, offer: str, *, channel: int, extra_info: str
-    ) -> messages.PublishOk:
-        """Ask the server to publish."""
-        reply = await self._request(
-            lambda now: self._client.publish(
-                stream_id, offer, channel=channel, extra_info=extra_info, now=now
-            )
-        )
-        if not isinstance(reply, messages.PublishOk):
-            raise PublishError(ErrorCode.PUBLISH_FAILED, "the server answered a publish with something else")
+        A request that is under way when the connection is lost waits for the resumption; when the session cannot be
+        resumed it fails with a code for which :func:`is_passing` is true.
+        """
+        reply = await self._post(build)[1]
+        if not isinstance(reply, expected):
+            what = type(reply).__name__
+            raise RoomError(ErrorCode.SESSION_ERROR, f"the server answered with something else ({what})")
         return reply
 
-    async def play(self, stream_id: str, config: PlayerConfig) -> messages.PlayOk:
-        """Ask the server to play."""
-        mode = int(config.resource_mode)
-        reply = await self._request(
-            lambda now: self._client.play(
-                stream_id, resource_mode=mode, audio=config.audio, video=config.video, now=now
-            )
-        )
-        if not isinstance(reply, messages.PlayOk):
-            raise PlayError(ErrorCode.PLAY_FAILED, "the server answered a play with something else")
-        return reply
-
-    def stop_publish(self, stream_id: str) -> int | None:
-        """Tell the server that a stream ends; the number to ``settle`` with."""
-        return self._send(lambda now: self._client.stop_publish(stream_id, now=now))
-
-    def stop_play(self, stream_id: str) -> int | None:
-        """Tell the server that a play ends; the number to ``settle`` with."""
-        return self._send(lambda now: self._client.stop_play(stream_id, now=now))
+    def post(self, build: Callable[[int], messages.ClientMessage]) -> int | None:
+        """Send a request whose reply may be waited for with ``settle``: its number; None when the session is over."""
+        return None if self.over else self._post(build)[0]
 
     async def settle(self, seq: int) -> None:
         """Wait, not long, until the server has answered; what it answers changes nothing any more."""
@@ -178,88 +247,142 @@ class Session:
         if future is not None:
             await asyncio.wait([future], timeout=ANSWER_TIMEOUT)
 
-    # ------------------------------------------------------------------------------------------ inside
-
-    def _post(self, command: Callable[[float], int]) -> tuple[int, asyncio.Future[object]] | None:
+    def _post(
+        self, build: Callable[[int], messages.ClientMessage]
+    ) -> tuple[int, asyncio.Future[messages.Message]]:
         if self.over:
-            return None
-        seq = command(self._connection.now())
+            raise SanderlingError(ErrorCode.NOT_LOGGED_IN, "the room was left")
+        seq = self._client.request(build, now=self._connection.now())
         future = self._replies[seq] = self._loop.create_future()
         future.add_done_callback(_retrieve)
         self._connection.flush()
         return seq, future
 
-    def _send(self, command: Callable[[float], int]) -> int | None:
-        posted = self._post(command)
-        return posted[0] if posted is not None else None
-
-    async def _request(self, command: Callable[[float], int]) -> object:
-        posted = self._post(command)
-        if posted is None:
-            raise SanderlingError(ErrorCode.NOT_LOGGED_IN, "the room was left")
-        return await posted[1]
+    def _fail_all(self, error: SanderlingError) -> None:
+        waiting, self._replies = self._replies, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(error)
 
     async def _negotiate(self, offer: str) -> str:
-        reply = await self._request(lambda now: self._client.viewer_offer(offer, now=now))
-        if not isinstance(reply, messages.ViewerAnswer):
-            raise PlayError(ErrorCode.PLAY_FAILED, "the server answered an offer with something else")
-        return reply.answer
+        return (
+            await self.request(lambda seq: messages.ViewerOffer(seq, offer), messages.ViewerAnswer)
+        ).answer
 
-    async def _login(self, room_id: str, user: User, config: RoomConfig) -> None:
-        connecting = self._connection.open()
+    # ------------------------------------------------------------------------------------------ connection
+
+    def _connect(self) -> Connection:
+        client = self._client
+        return Connection(
+            self._profile.server, client, lambda event: self._handle(client, event), tls=self._profile.tls
+        )
+
+    async def _keep(self) -> None:
+        """Log in, and bring the connection back whenever it is lost."""
         try:
-            # Loading the media engine reads 20 MB; not on the loop.
-            await self._loop.run_in_executor(None, runtime.load)
-            from sanderling.sdk.webrtc.viewer import ViewerTransport
-
-            self.viewer = ViewerTransport(self._profile.video_codecs, self._viewer_state)
-            offer = await self.viewer.offer()
-            token = config.token if isinstance(config.token, str) else await config.token()
-            await connecting
-            if self.over:
-                return
-            self._client.login(
-                app_id=self._profile.app_id,
-                room_id=room_id,
-                user=messages.User(user_id=user.user_id, user_name=user.user_name),
-                token=token,
-                app_sign=self._profile.app_sign,
-                config=messages.RoomConfig(
-                    max_member_count=config.max_member_count,
-                    is_user_status_notify=config.is_user_status_notify,
-                ),
-                viewer_offer=offer,
-                client=messages.ClientInfo(sdk="python", version=_VERSION, platform=platform.system()),
-                now=self._connection.now(),
-            )
-            self._connection.flush()
+            await self._log_in(self._connection.open())
+            while True:
+                error = await self._interruption
+                self._interruption = self._loop.create_future()
+                await self._come_back(error)
         except SanderlingError as error:
-            self.end(error)
+            self.end(Ended(error, kicked=error.code in _KICK_CODES))
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            log.exception("the login failed")
-            self.end(RoomError(ErrorCode.LOGIN_FAILED, f"the login failed: {error!r}"))
+            log.exception("the session failed")
+            self.end(Ended(RoomError(ErrorCode.LOGIN_FAILED, f"the login failed: {error!r}")))
 
-    async def _accept(self, answer: str) -> None:
+    async def _come_back(self, error: SanderlingError) -> None:
+        """Resume or log in again, until it succeeds, is refused for good, or the time for it is up."""
+        backoff = Backoff(self._profile.room_retry_time, now=self._loop.time())
+        while True:
+            wait = error.retry_after if isinstance(error, RateLimited) else 0.0
+            await asyncio.sleep(backoff.next(self._loop.time(), at_least=wait))
+            try:
+                await self._renew()
+                return
+            except SanderlingError as failure:
+                error = failure
+            if not is_passing(error):
+                raise error
+            if backoff.over(self._loop.time()):
+                seconds = f"{self._profile.room_retry_time:g}"
+                raise RoomError(
+                    ErrorCode.RETRY_TIME_EXCEEDED,
+                    f"the connection could not be made again within {seconds} s; the last attempt: {error.message}",
+                    hint="check the network; log in again",
+                )
+
+    async def _renew(self) -> None:
+        """One attempt: the session on a new connection, or a new session when the server has none for it."""
+        if self._client.state is ClientState.INTERRUPTED:
+            await self._replace_connection()
+            self._attempt = self._loop.create_future()
+            self._client.resume(now=self._connection.now())
+            self._connection.flush()
+            try:
+                await self._attempt
+                return
+            except SanderlingError as error:
+                if error.code != ErrorCode.SESSION_ERROR:
+                    raise
+            finally:
+                self._attempt = None
+        if self._client.state is ClientState.ENDED:
+            self._client = SignalingClient()
+        await self._log_in(await self._replace_connection())
+
+    async def _replace_connection(self) -> asyncio.Task[None]:
+        """A connection that is open, in place of the lost one."""
+        lost, self._connection = self._connection, self._connect()
+        lost.abort()
+        self.spawn(lost.close(), "sanderling-close")
+        opening = self._connection.open()
+        await asyncio.shield(opening)
+        return opening
+
+    async def _log_in(self, opening: asyncio.Task[None]) -> None:
+        assert self._login is not None
+        # Loading the media engine reads 20 MB; not on the loop.
+        await self._loop.run_in_executor(None, runtime.load)
+        offer = await self.viewing.begin(self._owner.slots_needed())
+        token = await _token_of(self._login[2])
+        await opening
+        room_id, user, config = self._login
+        if self.over:
+            return
+        attempt = self._attempt = self._loop.create_future()
+        self._client.login(
+            app_id=self._profile.app_id,
+            room_id=room_id,
+            user=messages.User(user_id=user.user_id, user_name=user.user_name),
+            token=token,
+            app_sign=self._profile.app_sign,
+            config=messages.RoomConfig(
+                max_member_count=config.max_member_count,
+                is_user_status_notify=config.is_user_status_notify,
+            ),
+            viewer_offer=offer,
+            client=messages.ClientInfo(sdk="python", version=_VERSION, platform=platform.system()),
+            beside=self._beside(),
+            now=self._connection.now(),
+        )
+        self._connection.flush()
         try:
-            if self.viewer is not None and answer:
-                await self.viewer.accept(answer, self.ice_servers or ())
-        except SanderlingError as error:
-            if not self._answered.done():
-                self._answered.set_exception(error)
-            self._viewer_failed(error)
-        else:
-            if not self._answered.done():
-                self._answered.set_result(None)
+            await attempt
+        finally:
+            self._attempt = None
 
-    def _handle(self, event: ClientEvent) -> None:
+    # ------------------------------------------------------------------------------------------ events
+
+    def _handle(self, client: SignalingClient, event: ClientEvent) -> None:
+        if client is not self._client:
+            return
         match event:
             case Replied(seq, reply):
                 if isinstance(reply, messages.LoginOk):
-                    self.ice_servers = reply.ice_servers
-                    self.spawn(self._accept(reply.viewer_answer), "sanderling-viewer")
-                    self._owner.logged_in(reply)
+                    self._logged_in(reply)
                 future = self._replies.pop(seq, None)
                 if future is not None and not future.done():
                     future.set_result(reply)
@@ -269,18 +392,88 @@ class Session:
                     future.set_exception(error)
             case Noticed(notice):
                 self._owner.noticed(notice)
+            case Resumed(reply):
+                self._resumed(reply)
+            case Interrupted(error):
+                self._lost(error)
             case Ended(error, kicked):
-                self.end(error, kicked=kicked)
+                if kicked or self._leaving or error is None:
+                    self.end(event)
+                else:
+                    self._lost(error)
 
-    def _viewer_state(self, state: str, error: SanderlingError | None) -> None:
-        if state == "failed":
-            lost = PlayError(ErrorCode.PLAY_INTERRUPTED, "the media connection to the server was lost")
-            self._viewer_failed(error or lost)
+    def _logged_in(self, reply: messages.LoginOk) -> None:
+        self.ice_servers = reply.ice_servers
+        again, self._was_in = self._was_in, True
+        self._online.set()
+        if self._attempt is None:
+            self._owner.switched(reply)
+            return
+        self.spawn(self.viewing.accept(reply.viewer_answer, reply.ice_servers), "sanderling-viewer")
+        if again:
+            self._owner.logged_in_again(reply)
+        else:
+            self._owner.logged_in(reply)
+        self._succeeded()
 
-    def _viewer_failed(self, error: SanderlingError) -> None:
-        if self._viewer_error is None:
-            self._viewer_error = error
-            self._owner.viewer_failed(error)
+    def _resumed(self, reply: messages.ResumeOk) -> None:
+        if reply.ice_servers:
+            self.ice_servers = reply.ice_servers
+        self._online.set()
+        self._owner.resumed()
+        self._succeeded()
+        if self.viewing.was_up and not self.viewing.up:
+            # The address may have changed: better a new transport now than one that gives up in half a minute.
+            self.viewing.lose()
+
+    def _succeeded(self) -> None:
+        if self._attempt is not None and not self._attempt.done():
+            self._attempt.set_result(None)
+
+    def _lost(self, error: SanderlingError) -> None:
+        """The connection broke, or an attempt to make one failed."""
+        if self._attempt is not None:
+            if not self._attempt.done():
+                self._attempt.set_exception(error)
+        elif self._was_in:
+            self._connection.abort()
+            self._online.clear()
+            self._owner.interrupted(error)
+            if not self._interruption.done():
+                self._interruption.set_result(error)
+        else:
+            self.end(Ended(error))
+        if self._client.state is ClientState.ENDED and self._was_in and not self.over:
+            # What is asked for meanwhile waits for the next session.
+            self._client = SignalingClient()
+
+    def _viewer_lost(self) -> None:
+        if not self.over:
+            self._owner.viewer_lost()
+            self.spawn(self._replace_viewer(), "sanderling-viewer")
+
+    async def _replace_viewer(self) -> None:
+        lost = self.viewing.transport
+        backoff = Backoff(self._profile.av_retry_time, now=self._loop.time())
+        while True:
+            await asyncio.sleep(backoff.next(self._loop.time()))
+            await self.online()
+            if self.viewing.transport is not lost:
+                return  # a login has made one
+            try:
+                await self.viewing.replace(self._owner.slots_needed(), self.ice_servers or ())
+                return
+            except SanderlingError as error:
+                if not is_passing(error) or backoff.over(self._loop.time()):
+                    self._owner.viewer_failed(error)
+                    return
+                lost = self.viewing.transport
+
+
+async def _token_of(config: RoomConfig) -> str:
+    if isinstance(config.token, str):
+        return config.token
+    return await config.token()
 
 
 def _read_version() -> str:

@@ -7,6 +7,11 @@ when ``wake_at()`` has passed, ``disconnected()`` when the connection is gone. A
 Commands given before ``login()`` wait for it; those given after it follow it at once, without waiting for the reply,
 since the server handles the messages of a connection in order. Every command that returned a ``seq`` ends in exactly
 one :class:`Replied` or :class:`Failed`; the session ends in exactly one :class:`Ended`, after which nothing follows.
+
+A lost connection does not end a session that the server lets resume: :class:`Interrupted`, then ``resume()`` once
+there is a new connection, then :class:`Resumed`. Requests wait meanwhile. The server says which of them it has; the
+others go out again under the number they had, so that none is carried out twice. What the server had sent into the
+lost connection follows its answer.
 """
 
 from __future__ import annotations
@@ -18,30 +23,38 @@ from enum import Enum
 
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError, error_for
 from sanderling.signaling import codec, messages
+from sanderling.signaling.outcomes import (
+    ClientEvent,
+    Ended,
+    Failed,
+    Interrupted,
+    Notice,
+    Noticed,
+    Replied,
+    Reply,
+    Resumed,
+    timeout_code,
+)
 
-__all__ = ["ClientEvent", "ClientState", "Ended", "Failed", "Noticed", "Replied", "SignalingClient"]
+__all__ = [
+    "ClientEvent",
+    "ClientState",
+    "Ended",
+    "Failed",
+    "Interrupted",
+    "Notice",
+    "Noticed",
+    "Replied",
+    "Reply",
+    "Resumed",
+    "SignalingClient",
+]
 
 REQUEST_TIMEOUT = 10.0
 """Seconds a reply may take. A node answers in milliseconds; a publish waits for the engine's answer to an offer."""
 
 SILENT_HEARTBEATS = 3
 """Heartbeat intervals without any message after which the server is taken for gone."""
-
-Reply = (
-    messages.LoginOk
-    | messages.Ok
-    | messages.PublishOk
-    | messages.PlayOk
-    | messages.ViewerAnswer
-    | messages.HeartbeatOk
-)
-Notice = (
-    messages.UserNotice
-    | messages.StreamNotice
-    | messages.PublisherStateNotice
-    | messages.PlayerStateNotice
-    | messages.SlotBound
-)
 
 
 class ClientState(Enum):
@@ -50,49 +63,20 @@ class ClientState(Enum):
     NEW = "new"
     LOGGING_IN = "logging_in"
     LOGGED_IN = "logged_in"
+    INTERRUPTED = "interrupted"
+    RESUMING = "resuming"
     LOGGING_OUT = "logging_out"
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """The request ``seq`` was carried out."""
-
-    seq: int
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The request ``seq`` failed."""
-
-    seq: int
-    error: SanderlingError
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """The server reports a change."""
-
-    notice: Notice
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The session is over: ``error`` is None after a logout; ``kicked`` when the server ended it."""
-
-    error: SanderlingError | None
-    kicked: bool = False
-
-
-ClientEvent = Replied | Failed | Noticed | Ended
-
-
 @dataclass(slots=True)
 class _Pending:
-    timeout_code: ErrorCode
-    what: str
+    message: messages.ClientMessage
     deadline: float
+
+    @property
+    def what(self) -> str:
+        return str(type(self.message).__struct_config__.tag)
 
 
 class SignalingClient:
@@ -104,7 +88,6 @@ class SignalingClient:
         self._seq = 0
         self._login_seq = 0
         self._pending: dict[int, _Pending] = {}
-        self._waiting: list[messages.ClientMessage] = []
         self._outgoing: deque[bytes] = deque()
         self._events: deque[ClientEvent] = deque()
         self._heartbeat_interval = 0.0
@@ -112,11 +95,21 @@ class SignalingClient:
         self._last_received = 0.0
         self._round_trip_ms: float | None = None
         self._heartbeat_sent: dict[int, float] = {}
+        self._key = messages.SessionKey()
+        self._resume_time = 0.0
+        self._received = 0
+        self._resume_seq = 0
+        self._resume_deadline = 0.0
 
     @property
     def state(self) -> ClientState:
         """Where the session stands."""
         return self._state
+
+    @property
+    def key(self) -> messages.SessionKey:
+        """Proof of this session for the server; empty before the login."""
+        return self._key
 
     @property
     def round_trip_ms(self) -> float | None:
@@ -137,14 +130,19 @@ class SignalingClient:
         config: messages.RoomConfig | None = None,
         viewer_offer: str = "",
         client: messages.ClientInfo | None = None,
+        beside: messages.SessionKey | None = None,
     ) -> int:
-        """Send the login, then everything that waited for it. 1002001 when called twice."""
+        """Send the login, then everything that waited for it. 1002001 when called twice.
+
+        ``beside``: a live session of the same user in another room, which goes on.
+        """
         if self._state is not ClientState.NEW:
             raise RoomError(ErrorCode.ROOM_COUNT_EXCEEDED, "this session was logged in before")
         self._state = ClientState.LOGGING_IN
         self._last_received = now
-        seq = self._login_seq = self._next(ErrorCode.LOGIN_TIMEOUT, "login", now)
-        self._emit(
+        seq = self._login_seq = self._next()
+        waiting = dict(self._pending)
+        self._post(
             messages.Login(
                 seq=seq,
                 app_id=app_id,
@@ -155,75 +153,97 @@ class SignalingClient:
                 config=config or messages.RoomConfig(),
                 viewer_offer=viewer_offer,
                 client=client or messages.ClientInfo(),
+                resumable=True,
+                beside=beside or messages.SessionKey(),
+            ),
+            now,
+        )
+        for request in waiting.values():
+            request.deadline = now + self._request_timeout
+            self._emit(request.message)
+        return seq
+
+    def resume(self, *, now: float) -> None:
+        """Ask for the interrupted session on a new connection; :class:`Resumed`, or :class:`Ended` with 1002057."""
+        if self._state is not ClientState.INTERRUPTED:
+            raise RoomError(ErrorCode.SESSION_ERROR, "this session is not interrupted")
+        self._state = ClientState.RESUMING
+        self._last_received = now
+        self._resume_deadline = now + self._request_timeout
+        self._resume_seq = self._next()
+        self._emit(
+            messages.Resume(
+                seq=self._resume_seq,
+                session_id=self._key.session_id,
+                secret=self._key.secret,
+                received=self._received,
             )
         )
-        waiting, self._waiting = self._waiting, []
-        for message in waiting:
-            self._pending[message.seq].deadline = now + self._request_timeout
-            self._emit(message)
+
+    def request(self, build: Callable[[int], messages.ClientMessage], *, now: float) -> int:
+        """Send the request that ``build`` makes of its number; the reply is the one that its class names."""
+        seq = self._next()
+        message = build(seq)
+        if self._state in (ClientState.LOGGING_OUT, ClientState.ENDED):
+            what = str(type(message).__struct_config__.tag)
+            self._events.append(
+                Failed(seq, SanderlingError(ErrorCode.NOT_LOGGED_IN, f"{what} without a login"))
+            )
+        else:
+            self._post(message, now)
         return seq
 
     def publish(
         self, stream_id: str, offer: str, *, now: float, channel: int = 0, extra_info: str = ""
     ) -> int:
         """Publish a stream; the reply is PublishOk."""
-        return self._command(
-            ErrorCode.PUBLISH_FAILED,
-            "publish",
-            now,
+        return self.request(
             lambda seq: messages.Publish(
                 seq=seq, stream_id=stream_id, offer=offer, channel=channel, extra_info=extra_info
             ),
+            now=now,
         )
 
     def stop_publish(self, stream_id: str, *, now: float) -> int:
         """End a published stream; the reply is Ok."""
-        return self._command(
-            ErrorCode.PUBLISH_FAILED,
-            "stop_publish",
-            now,
-            lambda seq: messages.StopPublish(seq=seq, stream_id=stream_id),
-        )
+        return self.request(lambda seq: messages.StopPublish(seq=seq, stream_id=stream_id), now=now)
 
     def play(
         self, stream_id: str, *, now: float, resource_mode: int = 0, audio: bool = True, video: bool = True
     ) -> int:
         """Play a stream; the reply is PlayOk."""
-        return self._command(
-            ErrorCode.PLAY_FAILED,
-            "play",
-            now,
+        return self.request(
             lambda seq: messages.Play(
                 seq=seq, stream_id=stream_id, resource_mode=resource_mode, audio=audio, video=video
             ),
+            now=now,
         )
 
     def stop_play(self, stream_id: str, *, now: float) -> int:
         """Free the slot of a played stream; the reply is Ok."""
-        return self._command(
-            ErrorCode.PLAY_FAILED,
-            "stop_play",
-            now,
-            lambda seq: messages.StopPlay(seq=seq, stream_id=stream_id),
-        )
+        return self.request(lambda seq: messages.StopPlay(seq=seq, stream_id=stream_id), now=now)
 
     def viewer_offer(self, offer: str, *, now: float) -> int:
         """Make or grow the viewer transport; the reply is ViewerAnswer."""
-        return self._command(
-            ErrorCode.PLAY_FAILED, "viewer_offer", now, lambda seq: messages.ViewerOffer(seq=seq, offer=offer)
-        )
+        return self.request(lambda seq: messages.ViewerOffer(seq=seq, offer=offer), now=now)
 
-    def logout(self, *, now: float) -> int:
-        """Leave the room; the reply is Ok, then :class:`Ended` without an error."""
+    def logout(self, *, now: float, timeout: float | None = None) -> int:
+        """Leave the room; the reply is Ok, then :class:`Ended` without an error, or with 1002052 when the server did
+        not confirm it within ``timeout`` seconds.
+        """
+        seq = self._next()
         if self._state in (ClientState.LOGGING_IN, ClientState.LOGGED_IN):
             self._state = ClientState.LOGGING_OUT
-            seq = self._next(ErrorCode.LOGIN_TIMEOUT, "logout", now)
-            self._emit(messages.Logout(seq=seq))
+            message = messages.Logout(seq=seq)
+            self._pending[seq] = _Pending(message, now + (timeout or self._request_timeout))
+            self._emit(message)
             return seq
-        seq = self._next(ErrorCode.LOGIN_TIMEOUT, "logout", now)
+        self._pending[seq] = _Pending(messages.Logout(seq=seq), now)
         if self._state is ClientState.NEW:
             self._fail_all(SanderlingError(ErrorCode.NOT_LOGGED_IN, "logged out before the login was sent"))
             self._end(None)
+        elif self._state in (ClientState.INTERRUPTED, ClientState.RESUMING):
+            self._end(_unconfirmed("the connection to the server is away"))
         else:
             self._fail(seq, SanderlingError(ErrorCode.NOT_LOGGED_IN, "there is no login to end"))
         return seq
@@ -232,7 +252,7 @@ class SignalingClient:
 
     def receive(self, data: bytes | str, *, now: float) -> None:
         """Take one message. One that cannot be decoded ends the session with 1002057."""
-        if self._state in (ClientState.NEW, ClientState.ENDED):
+        if self._state in (ClientState.NEW, ClientState.INTERRUPTED, ClientState.ENDED):
             return
         self._last_received = now
         try:
@@ -243,51 +263,60 @@ class SignalingClient:
                     ErrorCode.SESSION_ERROR,
                     f"the server sent something that is {error.message}",
                     hint="check that the URL names a Sanderling server of this protocol version",
-                )
+                ),
+                kicked=self._state is not ClientState.LOGGING_IN,
             )
             return
         self._handle(message, now)
 
     def disconnected(self, detail: str = "", *, error: SanderlingError | None = None) -> None:
         """The connection is gone. ``error`` says why it could not be made; else 1002052, or none after a logout."""
-        if self._state is ClientState.ENDED:
+        if self._state in (ClientState.INTERRUPTED, ClientState.ENDED):
             return
+        cause = f": {detail}" if detail else ""
         if self._state is ClientState.LOGGING_OUT:
-            self._end(None)
-        elif self._state is ClientState.LOGGED_IN:
-            text = f"the connection to the server was lost{': ' + detail if detail else ''}"
-            self._end(error or RoomError(ErrorCode.CONNECTION_LOST, text))
+            self._end(_unconfirmed(f"the connection to the server was lost{cause}"))
+        elif self._state in (ClientState.LOGGED_IN, ClientState.RESUMING):
+            text = f"the connection to the server was lost{cause}"
+            self._lost(error or RoomError(ErrorCode.CONNECTION_LOST, text))
         else:
-            text = f"the server closed the connection before the login was answered{': ' + detail if detail else ''}"
+            text = f"the server closed the connection before the login was answered{cause}"
             self._end(error or RoomError(ErrorCode.LOGIN_FAILED, text))
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due: heartbeats, overdue replies, a silent server."""
+        if self._state is ClientState.RESUMING:
+            if now >= self._resume_deadline:
+                self._lost(
+                    RoomError(ErrorCode.LOGIN_TIMEOUT, "the server did not answer the resumption in time")
+                )
+            return
         overdue = [(seq, request) for seq, request in self._pending.items() if request.deadline <= now]
         for seq, request in overdue:
             if seq == self._login_seq:
                 self._end(RoomError(ErrorCode.LOGIN_TIMEOUT, "the server did not answer the login in time"))
                 return
-            if request.what == "logout":
-                self._end(None)
+            if isinstance(request.message, messages.Logout):
+                self._end(_unconfirmed("the server did not confirm the logout in time"))
                 return
-            self._fail(
-                seq, error_for(request.timeout_code, f"the server did not answer {request.what} in time")
-            )
+            text = f"the server did not answer {request.what} in time"
+            self._fail(seq, error_for(timeout_code(request.message), text))
         if self._state is not ClientState.LOGGED_IN or not self._heartbeat_interval:
             return
         if now - self._last_received >= SILENT_HEARTBEATS * self._heartbeat_interval:
-            self._end(RoomError(ErrorCode.CONNECTION_LOST, "the server sent no sign of life"))
+            self._lost(RoomError(ErrorCode.CONNECTION_LOST, "the server sent no sign of life"))
         elif now >= self._heartbeat_due:
             self._heartbeat_due = now + self._heartbeat_interval
-            self._seq += 1
-            self._heartbeat_sent = {self._seq: now}
-            self._emit(messages.Heartbeat(seq=self._seq))
+            seq = self._next()
+            self._heartbeat_sent = {seq: now}
+            self._emit(messages.Heartbeat(seq=seq, received=self._received))
 
     def wake_at(self) -> float | None:
         """When ``handle_timeout`` is due next; None = not before something else happens."""
-        if self._state in (ClientState.NEW, ClientState.ENDED):
+        if self._state in (ClientState.NEW, ClientState.INTERRUPTED, ClientState.ENDED):
             return None
+        if self._state is ClientState.RESUMING:
+            return self._resume_deadline
         due = [request.deadline for request in self._pending.values()]
         if self._state is ClientState.LOGGED_IN and self._heartbeat_interval:
             due.append(self._heartbeat_due)
@@ -310,77 +339,119 @@ class SignalingClient:
 
     # ------------------------------------------------------------------------------------------ inside
 
-    def _next(self, timeout_code: ErrorCode, what: str, now: float) -> int:
+    def _next(self) -> int:
         self._seq += 1
-        self._pending[self._seq] = _Pending(timeout_code, what, now + self._request_timeout)
         return self._seq
 
-    def _command(
-        self, timeout_code: ErrorCode, what: str, now: float, build: Callable[[int], messages.ClientMessage]
-    ) -> int:
-        seq = self._next(timeout_code, what, now)
-        if self._state is ClientState.NEW:
-            self._pending[seq].deadline = float("inf")
-            self._waiting.append(build(seq))
-        elif self._state in (ClientState.LOGGING_IN, ClientState.LOGGED_IN):
+    def _post(self, message: messages.ClientMessage, now: float) -> None:
+        """Send a request, or keep it until it can be sent."""
+        seq = message.seq
+        sendable = self._state in (ClientState.LOGGING_IN, ClientState.LOGGED_IN)
+        self._pending[seq] = _Pending(message, now + self._request_timeout if sendable else float("inf"))
+        if sendable:
             try:
-                self._emit(build(seq))
+                self._emit(message)
             except SanderlingError as error:
                 self._fail(seq, error)
-        else:
-            self._fail(seq, SanderlingError(ErrorCode.NOT_LOGGED_IN, f"{what} without a login"))
-        return seq
 
     def _emit(self, message: messages.ClientMessage) -> None:
         self._outgoing.append(codec.encode(message))
 
     def _handle(self, message: messages.ServerMessage, now: float) -> None:
-        if isinstance(message, messages.Error):
-            self._handle_error(message)
-        elif isinstance(message, messages.Kicked):
+        if isinstance(message, messages.ResumeOk):
+            self._resumed(message, now)
+            return
+        if self._state is ClientState.RESUMING:
+            if isinstance(message, messages.Error) and message.seq in (0, self._resume_seq):
+                self._resume_refused(message)
+            return  # nothing else can come before the answer
+        if isinstance(message, messages.Kicked):
             where = f" (from {message.origin})" if message.origin else ""
-            self._end(error_for(message.code, message.message + where), kicked=True)
+            self._end(
+                error_for(message.code, message.message + where),
+                kicked=True,
+                origin=message.origin,
+                custom_reason=message.custom_reason,
+            )
         elif isinstance(message, messages.HeartbeatOk):
             sent = self._heartbeat_sent.pop(message.seq, None)
             if sent is not None:
                 self._round_trip_ms = (now - sent) * 1000
-        elif isinstance(
-            message,
-            messages.UserNotice
-            | messages.StreamNotice
-            | messages.PublisherStateNotice
-            | messages.PlayerStateNotice
-            | messages.SlotBound,
-        ):
-            self._events.append(Noticed(message))
+        elif isinstance(message, messages.Error) and message.seq == 0:
+            self._handle_error(message)
         else:
-            self._handle_reply(message, now)
+            # The server keeps what is counted until it knows that it arrived (protocol.md section 3.4).
+            self._received += self._state is ClientState.LOGGED_IN
+            if isinstance(message, messages.Error):
+                self._handle_error(message)
+            elif isinstance(message, Notice):
+                self._events.append(Noticed(message))
+            else:
+                self._handle_reply(message, now)
 
-    def _handle_reply(
-        self,
-        reply: messages.LoginOk | messages.Ok | messages.PublishOk | messages.PlayOk | messages.ViewerAnswer,
-        now: float,
-    ) -> None:
+    def _handle_reply(self, reply: Reply, now: float) -> None:
         request = self._pending.pop(reply.seq, None)
         if request is None:
             return  # answered after its time was up
         if isinstance(reply, messages.LoginOk):
             if self._state is ClientState.LOGGING_IN:
                 self._state = ClientState.LOGGED_IN
-            self._heartbeat_interval = max(reply.heartbeat_ms, 0) / 1000
-            self._heartbeat_due = now + self._heartbeat_interval
+            self._key = messages.SessionKey(reply.session_id, reply.secret)
+            self._resume_time = reply.resume_ms / 1000 if reply.secret else 0.0
+            self._received = 0
+            self._heartbeats(reply.heartbeat_ms, now)
         self._events.append(Replied(reply.seq, reply))
-        if request.what == "logout":
+        if isinstance(request.message, messages.Logout):
             self._end(None)
+
+    def _heartbeats(self, every_ms: int, now: float) -> None:
+        self._heartbeat_interval = max(every_ms, 0) / 1000
+        self._heartbeat_due = now + self._heartbeat_interval
+        self._heartbeat_sent = {}
+
+    def _resumed(self, reply: messages.ResumeOk, now: float) -> None:
+        if self._state is not ClientState.RESUMING:
+            return
+        self._state = ClientState.LOGGED_IN
+        self._heartbeats(reply.heartbeat_ms, now)
+        self._events.append(Resumed(reply))
+        for seq, request in sorted(self._pending.items()):
+            request.deadline = now + self._request_timeout
+            if seq > reply.taken:
+                try:
+                    self._emit(request.message)
+                except SanderlingError as error:
+                    self._fail(seq, error)
+
+    def _resume_refused(self, message: messages.Error) -> None:
+        error = error_for(message.code, message.message, hint=message.hint)
+        if isinstance(error, RateLimited):
+            error.retry_after = message.retry_after_ms / 1000
+            self._lost(error)
+        else:
+            self._end(error)
 
     def _handle_error(self, message: messages.Error) -> None:
         error = error_for(message.code, message.message, hint=message.hint)
         if isinstance(error, RateLimited) and message.retry_after_ms:
             error.retry_after = message.retry_after_ms / 1000
-        if message.seq == 0 or message.seq == self._login_seq:
-            self._end(error, kicked=message.seq == 0)
+        if message.seq == 0 and self._state is ClientState.LOGGED_IN:
+            self._lost(error)
+        elif message.seq == 0 or message.seq == self._login_seq:
+            self._end(error)
         else:
             self._fail(message.seq, error)
+
+    def _lost(self, error: SanderlingError) -> None:
+        """The connection cannot be used any more; the session may be."""
+        if not self._resume_time:
+            self._end(error)
+            return
+        self._state = ClientState.INTERRUPTED
+        self._outgoing.clear()
+        for request in self._pending.values():
+            request.deadline = float("inf")
+        self._events.append(Interrupted(error, self._resume_time))
 
     def _fail(self, seq: int, error: SanderlingError) -> None:
         if self._pending.pop(seq, None) is not None:
@@ -390,10 +461,23 @@ class SignalingClient:
         for seq in list(self._pending):
             self._fail(seq, error)
 
-    def _end(self, error: SanderlingError | None, *, kicked: bool = False) -> None:
+    def _end(
+        self,
+        error: SanderlingError | None,
+        *,
+        kicked: bool = False,
+        origin: str = "",
+        custom_reason: str = "",
+    ) -> None:
         if self._state is ClientState.ENDED:
             return
         self._state = ClientState.ENDED
-        self._waiting.clear()
         self._fail_all(error or SanderlingError(ErrorCode.NOT_LOGGED_IN, "the session was logged out"))
-        self._events.append(Ended(error, kicked))
+        self._events.append(Ended(error, kicked, origin, custom_reason))
+
+
+def _unconfirmed(why: str) -> RoomError:
+    """A logout of which the server may not know."""
+    return RoomError(
+        ErrorCode.CONNECTION_LOST, why, hint="the room was left; the server finds out when its patience ends"
+    )

@@ -319,21 +319,30 @@ async def test_kicked_stops_everything_once() -> None:
         await engine.login_room("lobby", ALICE, CONFIG)
 
 
-async def test_a_lost_connection_ends_iterators_with_one_error() -> None:
+async def test_a_connection_that_stays_away_ends_iterators_with_one_error() -> None:
     recorder = Recorder()
-    async with scripted_server() as server, engine_of(server, recorder) as engine:
-        room = await engine.login_room("lobby", ALICE, CONFIG)
-        playing = room.start_playing_stream("s1")
-        await server.expect(messages.Play)
-        await server.say(messages.PlayerStateNotice("s1", 2))
-        pictures = (await playing).video()
-        await server.drop()
-        with pytest.raises(PlayError) as caught:
-            await anext(pictures)
-        assert caught.value.code == ErrorCode.PLAY_INTERRUPTED
-        with pytest.raises(StopAsyncIteration):
-            await anext(pictures)
-        await recorder.until_call("room", "lobby", RoomStateReason.LOGOUT, 1002052)
+    async with scripted_server() as server:
+        profile = EngineProfile(app_id=1234, server=server.url, room_retry_time=0.0)
+        async with Engine(profile, recorder) as engine:
+            room = await engine.login_room("lobby", ALICE, CONFIG)
+            playing = room.start_playing_stream("s1")
+            await server.expect(messages.Play)
+            await server.say(messages.PlayerStateNotice("s1", 2))
+            pictures = (await playing).video()
+            server.refuse[messages.Login] = (1002030, "not now")
+            await server.drop()
+            with pytest.raises(PlayError) as caught:
+                await anext(pictures)
+            assert caught.value.code == ErrorCode.PLAY_INTERRUPTED
+            with pytest.raises(StopAsyncIteration):
+                await anext(pictures)
+            await recorder.until_call("room", "lobby", RoomStateReason.RECONNECT_FAILED, 1002053)
+            assert [call[1] for call in recorder.of("room")] == [
+                LOGINING,
+                LOGINED,
+                RoomStateReason.RECONNECTING,
+                RoomStateReason.RECONNECT_FAILED,
+            ]
 
 
 @pytest.mark.parametrize("junk", [b"\x00\xff", b"{", b'{"type":"login_ok"}'])
@@ -342,7 +351,7 @@ async def test_junk_from_the_server_ends_the_session_with_its_code(junk: bytes) 
     async with scripted_server() as server, engine_of(server, recorder) as engine:
         await engine.login_room("lobby", ALICE, CONFIG)
         await server.say_bytes(junk)
-        await recorder.until_call("room", "lobby", RoomStateReason.LOGOUT, 1002057)
+        await recorder.until_call("room", "lobby", RoomStateReason.KICK_OUT, 1002057)
 
 
 async def test_a_second_login_is_refused_and_the_first_goes_on() -> None:

@@ -60,9 +60,11 @@ async def test_a_play_that_is_stopped_while_it_waits_asks_no_more(monkeypatch: p
 
 async def test_a_stream_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing_module, "RETRY_INTERVAL", 0.01)
-    monkeypatch.setattr(playing_module, "RETRY_TIME", 0.02)
     recorder = Recorder()
-    async with scripted_server() as server, engine_of(server, recorder) as engine:
+    async with (
+        scripted_server() as server,
+        Engine(EngineProfile(app_id=1234, server=server.url, av_retry_time=0.02), recorder) as engine,
+    ):
         server.refuse[messages.Play] = (1004002, "no such stream")
         room = await engine.login_room("lobby", ALICE, CONFIG)
         with pytest.raises(PlayError) as caught:

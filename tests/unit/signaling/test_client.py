@@ -38,7 +38,7 @@ def test_login_carries_what_was_given_and_its_reply_logs_in() -> None:
     seq = login(client)
     assert client.state is ClientState.LOGGING_IN
     [message] = sent(client)
-    assert message == messages.Login(seq=seq, app_id=7, room_id="r", user=USER, token="t")
+    assert message == messages.Login(seq=seq, app_id=7, room_id="r", user=USER, token="t", resumable=True)
 
     answer = messages.LoginOk(seq, session_id="s", server_ms=0, heartbeat_ms=1000, max_plays=12)
     reply(client, answer)
@@ -190,14 +190,19 @@ def test_logout_ends_without_an_error_when_answered() -> None:
 
 
 @pytest.mark.parametrize("how", ["closed", "time"])
-def test_logout_ends_without_an_error_when_not_answered(how: str) -> None:
+def test_a_logout_that_is_not_confirmed_ends_with_a_lost_connection(how: str) -> None:
     client = logged_in(heartbeat_ms=0)
-    client.logout(now=1.0)
+    client.logout(now=1.0, timeout=2.0)
     if how == "closed":
         client.disconnected()
     else:
-        client.handle_timeout(now=11.0)
-    assert client.take_events()[-1] == Ended(None)
+        assert client.wake_at() == 3.0
+        client.handle_timeout(now=3.0)
+    [*_, ended] = client.take_events()
+    assert isinstance(ended, Ended)
+    assert ended.error is not None
+    assert ended.error.code == ErrorCode.CONNECTION_LOST
+    assert not ended.kicked
 
 
 def test_logout_before_the_login_ends_at_once() -> None:

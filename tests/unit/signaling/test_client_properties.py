@@ -13,9 +13,12 @@ USER = messages.User(user_id="alice", user_name="Alice")
 
 STEPS = st.one_of(
     st.sampled_from(
-        ["login", "publish", "play", "stop_play", "viewer_offer", "logout", "disconnected", "time"]
+        ["login", "publish", "play", "stop_play", "viewer_offer", "logout", "disconnected", "resume", "time"]
     ),
-    st.tuples(st.sampled_from(["ok", "login_ok", "play_ok", "error", "heartbeat_ok"]), st.integers(0, 12)),
+    st.tuples(
+        st.sampled_from(["ok", "login_ok", "play_ok", "error", "heartbeat_ok", "resume_ok", "secret_ok"]),
+        st.integers(0, 12),
+    ),
     st.sampled_from(
         [messages.Kicked(code=1002050, message="x"), messages.UserNotice(update=0, users=(USER,))]
     ),
@@ -29,6 +32,12 @@ def reply(kind: str, seq: int) -> messages.ServerMessage:
             return messages.Ok(seq)
         case "login_ok":
             return messages.LoginOk(seq, session_id="s", server_ms=0, heartbeat_ms=700, max_plays=12)
+        case "secret_ok":
+            return messages.LoginOk(
+                seq, session_id="s", server_ms=0, heartbeat_ms=700, max_plays=12, secret="x", resume_ms=9000
+            )
+        case "resume_ok":
+            return messages.ResumeOk(seq, taken=seq, server_ms=0, heartbeat_ms=700)
         case "play_ok":
             return messages.PlayOk(seq, stream_id="s", slot=0, resource_mode=3)
         case "heartbeat_ok":
@@ -60,8 +69,16 @@ def test_one_outcome_a_request_and_one_end(steps: list[object]) -> None:
                     asked.add(client.viewer_offer("offer", now=now))
                 case "logout":
                     asked.add(client.logout(now=now))
-                case "disconnected" | "finish":
+                case "disconnected":
                     client.disconnected()
+                case "resume":
+                    client.resume(now=now)
+                case "finish":
+                    if client.state is ClientState.INTERRUPTED:
+                        asked.add(client.logout(now=now))
+                    client.disconnected()
+                    if client.state is ClientState.INTERRUPTED:
+                        asked.add(client.logout(now=now))
                 case "time":
                     due = client.wake_at()
                     now = max(now, due) if due is not None else now
@@ -73,7 +90,7 @@ def test_one_outcome_a_request_and_one_end(steps: list[object]) -> None:
                 case messages.Kicked() | messages.UserNotice():
                     client.receive(codec.encode(step), now=now)
         except SanderlingError:
-            assert step == "login", "only a second login raises"
+            assert step in ("login", "resume"), "only a second login or a resumption of nothing raises"
         for data in client.take_outgoing():
             codec.decode_client(data)
         for event in client.take_events():

@@ -21,14 +21,18 @@ START_BITRATE_KBPS = 1500
 
 
 class PublisherTransport(Transport):
-    """Up to one audio and one video track."""
+    """Up to one audio and one video track.
+
+    ``video`` and ``audio``: True makes an input of that kind, closed with this transport. An input of an earlier
+    transport goes on with this one, so that its source need not notice that the connection was made anew.
+    """
 
     def __init__(
         self,
         config: PublisherConfig,
         *,
-        video: bool,
-        audio: bool,
+        video: VideoInput | bool,
+        audio: AudioInput | bool,
         on_state: StateHandler,
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
@@ -41,9 +45,9 @@ class PublisherTransport(Transport):
         self._audio_transceiver: webrtc.RTCRtpTransceiver | None = None
         try:
             if audio:
-                self._add_audio()
+                self._add_audio(audio)
             if video:
-                self._add_video()
+                self._add_video(video)
         except BaseException:
             self.close()
             raise
@@ -76,8 +80,15 @@ class PublisherTransport(Transport):
                 source.close()
         super().close()
 
-    def _add_audio(self) -> None:
-        self.audio = AudioInput()
+    def hand_over(self) -> tuple[VideoInput | None, AudioInput | None]:
+        """Close the connection, but not its inputs, which are the caller's now."""
+        inputs = (self.video, self.audio)
+        self.video = self.audio = None
+        super().close()
+        return inputs
+
+    def _add_audio(self, source: AudioInput | bool) -> None:
+        self.audio = source if isinstance(source, AudioInput) else AudioInput()
         transceiver = self.connection.add_transceiver(
             self.audio.track, webrtc.RTCRtpTransceiverInit(direction="sendonly")
         )
@@ -89,7 +100,7 @@ class PublisherTransport(Transport):
         self.enable_extensions(transceiver)
         self._audio_transceiver = transceiver
 
-    def _add_video(self) -> None:
+    def _add_video(self, source: VideoInput | bool) -> None:
         codec = self._config.video_codec
         preferences = codecs_of(webrtc.RTCRtpSender.get_capabilities("video"), [codec])
         if not preferences:
@@ -98,7 +109,7 @@ class PublisherTransport(Transport):
                 f"this machine cannot encode {codec.value}",
                 hint="publish VP8, VP9 or AV1",
             )
-        self.video = VideoInput()
+        self.video = source if isinstance(source, VideoInput) else VideoInput()
         encoding = webrtc.RTCRtpEncodingParameters(
             max_bitrate=self._config.video_bitrate_kbps * 1000, max_framerate=self._config.fps
         )

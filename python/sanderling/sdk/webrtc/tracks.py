@@ -100,8 +100,11 @@ class VideoInput:
         self._lock = threading.Lock()
         self._last_us = 0
         self._closed = False
+        self._size = (0, 0)
         self.muted = False
         self.frames = 0
+        self.on_size: Callable[[int, int], None] | None = None
+        """Called with width and height of the first picture and of each that has another size; from any thread."""
         self.track: webrtc.MediaStreamTrack = webrtc.MediaStreamTrack._wrap(self._generator.track)
         # Motion keeps the frame rate and lets the resolution follow the link (architecture section 6).
         self.track.content_hint = "motion"
@@ -118,6 +121,10 @@ class VideoInput:
             self._last_us = timestamp_us
             self._generator.writeVideo(buffer, timestamp_us, frame.rotation)
             self.frames += 1
+            size, before = (frame.width, frame.height), self._size
+            self._size = size
+        if size != before and self.on_size is not None:
+            self.on_size(*size)
         return True
 
     def close(self) -> None:
@@ -134,7 +141,10 @@ class AudioInput:
         self._generator = wrtc.TrackGenerator("audio")
         self._lock = threading.Lock()
         self._closed = False
+        self._heard = False
         self.muted = False
+        self.on_first: Callable[[], None] | None = None
+        """Called with the first sound; from any thread."""
         self.track: webrtc.MediaStreamTrack = webrtc.MediaStreamTrack._wrap(self._generator.track)
 
     def write(self, samples: NDArray[np.int16], rate: int) -> bool:
@@ -149,6 +159,9 @@ class AudioInput:
                 self._generator.writeAudio(data.tobytes(), rate, data.shape[1], len(data))
             except ValueError as error:
                 raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, f"sound cannot be sent: {error}") from None
+            first, self._heard = not self._heard, True
+        if first and self.on_first is not None:
+            self.on_first()
         return True
 
     def close(self) -> None:

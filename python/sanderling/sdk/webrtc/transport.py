@@ -67,6 +67,11 @@ class Transport:
         self.connection.on("icecandidate", self._candidate)
         self.connection.on("icegatheringstatechange", self._gathering_changed)
 
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow now."""
+        return not self._closed and self.connection.connection_state.value == "connected"
+
     async def make_offer(self, edit: Callable[[str], str], *, hold: bool = False) -> str:
         """A new offer, set here after ``edit``; returned before candidates are gathered (the server needs none).
 

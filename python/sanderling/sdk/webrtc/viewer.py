@@ -24,7 +24,9 @@ MAX_SLOTS = 16
 class ViewerTransport(Transport):
     """Pairs of audio and video sections in the order a, v, a, v, ...; pair i is slot i."""
 
-    def __init__(self, codecs: tuple[VideoCodec, ...], on_state: StateHandler) -> None:
+    def __init__(
+        self, codecs: tuple[VideoCodec, ...], on_state: StateHandler, *, slots: int = FIRST_SLOTS
+    ) -> None:
         super().__init__(on_state)
         self._codecs: list[webrtc.RTCRtpCodec] = []
         self._lock = asyncio.Lock()
@@ -38,7 +40,7 @@ class ViewerTransport(Transport):
                     hint="leave EngineProfile.video_codecs empty",
                 )
         self._slots = 0
-        self._add_slots(FIRST_SLOTS)
+        self._add_slots(_pool(slots))
 
     @property
     def slots(self) -> int:
@@ -57,9 +59,7 @@ class ViewerTransport(Transport):
     async def grow(self, needed: int, negotiate: Callable[[str], Awaitable[str]]) -> None:
         """Double the pool until it has ``needed`` slots or :data:`MAX_SLOTS`; ``negotiate`` trades offer for answer."""
         async with self._lock:
-            wanted = self._slots
-            while wanted < min(needed, MAX_SLOTS):
-                wanted = min(wanted * 2, MAX_SLOTS)
+            wanted = _pool(needed, self._slots)
             if wanted == self._slots:
                 return
             self._add_slots(wanted - self._slots)
@@ -89,6 +89,13 @@ class ViewerTransport(Transport):
                 # Shown as soon as decoded: the jitter buffer adds only what the link makes it add.
                 transceiver.receiver.jitter_buffer_target = 0.0
             self._slots += 1
+
+
+def _pool(needed: int, size: int = FIRST_SLOTS) -> int:
+    """The pool that has ``needed`` slots when it grows from ``size`` by doubling."""
+    while size < min(needed, MAX_SLOTS):
+        size = min(size * 2, MAX_SLOTS)
+    return size
 
 
 def _edit(sdp: str) -> str:

@@ -1,0 +1,179 @@
+"""What a play delivers: pictures and sound of the slot it is bound to, to any number of readers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sanderling.errors import SanderlingError
+from sanderling.sdk.audio import AudioShaper
+from sanderling.sdk.frame_queue import FrameQueue
+from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
+from sanderling.sdk.quality import GapMeter
+
+if TYPE_CHECKING:
+    from sanderling.sdk.webrtc.tracks import AudioFeed, VideoFeed
+    from sanderling.sdk.webrtc.viewer import ViewerTransport
+
+__all__ = ["Reception"]
+
+HELD_FRAMES = 8
+"""Pictures held until the bind notice tells which of them belong to this stream."""
+
+AUDIO_KEEP_BLOCKS = 50
+"""Blocks of sound a slow reader may lag behind before the oldest is dropped."""
+
+
+class Reception:
+    """Readers stay from the first slot to the last: a play that is bound anew goes on in the same iterators."""
+
+    def __init__(self, on_picture: Callable[[VideoFrame], None]) -> None:
+        self._on_picture = on_picture
+        self._viewer: ViewerTransport | None = None
+        self._video_feed: VideoFeed | None = None
+        self._audio_feed: AudioFeed | None = None
+        self._first_rtp: int | None = None
+        self._sound_bound = False
+        self._held: deque[VideoFrame] = deque(maxlen=HELD_FRAMES)
+        self._video_queues: weakref.WeakSet[FrameQueue[VideoFrame]] = weakref.WeakSet()
+        self._audio_queues: weakref.WeakKeyDictionary[FrameQueue[AudioFrame], AudioShaper] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._closed = False
+        self._error: SanderlingError | None = None
+        self.video_mid = ""
+        self.audio_mid = ""
+        self.gaps = GapMeter()
+        self.last_picture_ns: int | None = None
+        """When the newest picture came (monotonic); None while the slot has brought none."""
+
+    def video(self, format: PixelFormat | None, keep: int) -> FrameQueue[VideoFrame]:
+        """A reader of pictures, converted to ``format`` when given."""
+        queue: FrameQueue[VideoFrame] = FrameQueue(keep, None if format is None else _converter(format))
+        if self._closed:
+            queue.close(self._error)
+        self._video_queues.add(queue)
+        return queue
+
+    def audio(self, rate: int, channels: int, block_ms: int) -> FrameQueue[AudioFrame]:
+        """A reader of sound."""
+        shaper = AudioShaper(rate=rate, channels=channels, block_ms=block_ms)
+        queue: FrameQueue[AudioFrame] = FrameQueue(AUDIO_KEEP_BLOCKS)
+        if self._closed:
+            queue.close(self._error)
+        self._audio_queues[queue] = shaper
+        self._feed_audio()
+        return queue
+
+    def attach(self, viewer: ViewerTransport, video_mid: str, audio_mid: str) -> None:
+        """Read these media sections from now on; nothing is shown before ``slot_bound``, which may be here already."""
+        from sanderling.sdk.webrtc.tracks import VideoFeed
+
+        self._stop_feeds()
+        self._viewer = viewer
+        self.video_mid, self.audio_mid = video_mid, audio_mid
+        track = viewer.track(video_mid) if video_mid else None
+        if track is not None:
+            self._video_feed = VideoFeed(track, self._picture)
+            self._video_feed.start()
+        self._feed_audio()
+
+    def detach(self) -> None:
+        """Read nothing; readers wait."""
+        self._stop_feeds()
+        self._viewer = None
+        self._first_rtp = None
+        self._sound_bound = False
+        self._held.clear()
+        self.last_picture_ns = None
+        self.video_mid = self.audio_mid = ""
+
+    def slot_bound(self, kind: str, rtp_timestamp: int) -> None:
+        """The first media of this stream left the server; what is older in the slot belongs to another."""
+        if kind == "audio":
+            self._sound_bound = True
+        elif kind == "video":
+            self._first_rtp = rtp_timestamp
+            held = list(self._held)
+            self._held.clear()
+            for frame in held:
+                self._picture(frame)
+
+    def close(self, error: SanderlingError | None) -> None:
+        """The play ended: readers end, with ``error`` when there is one."""
+        self.detach()
+        self._closed = True
+        self._error = error
+        readers = list(self._video_queues) + list(self._audio_queues)
+        for queue in readers:
+            queue.close(error)
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _stop_feeds(self) -> None:
+        for feed in (self._video_feed, self._audio_feed):
+            if feed is not None:
+                feed.stop()
+        self._video_feed = self._audio_feed = None
+
+    def _feed_audio(self) -> None:
+        """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""
+        if self._viewer is None or not self.audio_mid or self._audio_feed is not None:
+            return
+        track = self._viewer.track(self.audio_mid)
+        if track is not None and self._audio_queues and not self._closed:
+            from sanderling.sdk.webrtc.tracks import AudioFeed
+
+            self._audio_feed = AudioFeed(track, self._sound)
+            self._audio_feed.start()
+
+    def _sound(self, frame: AudioFrame) -> None:
+        if not self._audio_queues and self._audio_feed is not None:
+            self._audio_feed.stop()
+            self._audio_feed = None
+            return
+        if not self._sound_bound:
+            return  # of the stream that had this slot before
+        for queue, shaper in list(self._audio_queues.items()):
+            for block in shaper.push(frame):
+                queue.put(block)
+
+    def _picture(self, frame: VideoFrame) -> None:
+        if self._first_rtp is None:
+            self._held.append(frame)
+            return
+        if frame.rtp_timestamp is not None and (frame.rtp_timestamp - self._first_rtp) & 0x80000000:
+            return  # of the stream that had this slot before
+        now = time.monotonic_ns()
+        self.gaps.frame(now)
+        self.last_picture_ns = now
+        self._on_picture(frame)
+        for queue in list(self._video_queues):
+            queue.put(frame)
+
+
+def _converter(format: PixelFormat) -> Callable[[VideoFrame], asyncio.Future[VideoFrame]]:
+    def convert(frame: VideoFrame) -> asyncio.Future[VideoFrame]:
+        return asyncio.get_running_loop().run_in_executor(None, _converted, frame, format)
+
+    return convert
+
+
+def _converted(frame: VideoFrame, format: PixelFormat) -> VideoFrame:
+    if frame.format is format:
+        return frame
+    pixels = frame.to_ndarray(format)
+    pixels.flags.writeable = False
+    return VideoFrame(
+        frame.width,
+        frame.height,
+        format,
+        captured_ns=frame.captured_ns,
+        rotation=frame.rotation,
+        rtp_timestamp=frame.rtp_timestamp,
+        planes=(pixels,),
+    )
