@@ -7,6 +7,7 @@ descriptor, but moves no media. What a network would do is done by the test: ``c
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -243,10 +244,19 @@ class Engine:
             "bytes_in": 0,
             "bytes_out": 0,
             "datagrams_dropped": 0,
+            "datagrams_late": 0,
+            "datagrams_refused": 0,
+            "flushes": 0,
+            "sends": 0,
+            "trains": 0,
+            "gso": 0,
             "sessions": len(self.sessions),
             "bindings": bindings,
             "events_waiting": len(self._events),
         }
+
+    def added_delay(self) -> dict[str, Any]:
+        return {"bounds_us": [1.0, math.inf], "counts": [0, 0]}
 
     def close(self) -> None:
         if not self._closed:
