@@ -6,7 +6,17 @@ All handles (``session``, ``stream``) are numbers that the caller chooses and ne
 
 from typing import Any, final
 
-__all__ = ["API", "PROFILE", "VERSION", "Engine", "EngineBusy", "EngineClosed", "bench_event_cost"]
+__all__ = [
+    "API",
+    "PROFILE",
+    "VERSION",
+    "Engine",
+    "EngineBusy",
+    "EngineClosed",
+    "NullForwarder",
+    "bench_event_cost",
+    "bench_send_floor",
+]
 
 API: int
 """Raised with every incompatible change of this interface; the bridge refuses another one."""
@@ -97,9 +107,58 @@ class Engine:
     def snapshot(self, ticket: int, worker: int) -> None:
         """Ask for the debug snapshot of one worker (JSON text)."""
     def counters(self) -> dict[str, int]:
-        """Totals since start: packets_in/out, bytes_in/out, datagrams_dropped, sessions, bindings, events_waiting."""
+        """Totals since start: packets_in/out, bytes_in/out, datagrams_dropped, sessions, bindings, events_waiting.
+
+        Of datagrams_dropped, datagrams_late waited too long for a full socket and datagrams_refused belonged to no
+        session or were not wanted by it. flushes: loop turns that sent something over UDP; sends: system calls for
+        it; trains: messages of several datagrams to one peer (UDP segmentation offload); gso: workers whose system
+        takes trains. packets_out / flushes is the number of packets per flush.
+        """
+    def added_delay(self) -> dict[str, Any]:
+        """How long the workers held datagrams, since start: ``{"bounds_us": [float, …], "counts": [int, …]}``.
+
+        One count per flush: from the kernel's receive stamp of the oldest datagram of a loop turn to the return of the
+        system call that sent what came of it. ``counts[i]`` were below ``bounds_us[i]`` and not below the one before;
+        the last bound is infinite. Subtract two readings for the time between them.
+        """
     def close(self) -> None:
         """Stop and join the threads, close the sockets and the descriptor. Idempotent."""
 
 def bench_event_cost(events: int) -> float:
     """Nanoseconds per event for ``events`` events pushed from a native thread and taken in batches of 512."""
+
+def bench_send_floor(
+    addresses: list[str],
+    *,
+    size: int = 1200,
+    per_flush: int = 1,
+    seconds: float = 1.0,
+    listen: str = "0.0.0.0",
+    gso: bool = True,
+) -> dict[str, float]:
+    """Send ``size``-byte datagrams to ``addresses`` ("ip:port") with the workers' own socket code and nothing else.
+
+    Each flush carries ``per_flush`` (1 to 64) to every address, as trains unless ``gso`` is false. Runs on the calling
+    thread for ``seconds`` (at most 600), without the interpreter. Returns packets, dropped, bytes, flushes, sends,
+    trains, gso (1 when trains were in use at the end), cpu_seconds (of this thread) and seconds. ValueError for bad
+    arguments, OSError when no socket can be bound to ``listen``.
+    """
+
+@final
+class NullForwarder:
+    """A thread that sends each datagram it receives, unchanged, to every address: a forwarder with nothing to do.
+
+    Reads, batches, sends and measures as a worker does. ``addresses`` are "ip:port", ``listen`` an IP address.
+    ValueError for bad arguments, OSError when the socket or the thread cannot be made.
+    """
+
+    def __new__(cls, addresses: list[str], *, listen: str = "127.0.0.1") -> NullForwarder: ...
+    @property
+    def address(self) -> str:
+        """Where to send, "ip:port"."""
+    def report(self) -> dict[str, Any]:
+        """So far: packets_in, packets_out, dropped, flushes, sends, trains, gso, cpu_seconds (of its thread) and
+        added_delay as from ``Engine.added_delay``.
+        """
+    def close(self) -> dict[str, Any]:
+        """Stop and join the thread; the last report. Idempotent."""

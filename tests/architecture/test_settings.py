@@ -16,7 +16,7 @@ TEXT = (ROOT / "docs/reference/serve.md").read_text()
 
 
 def shown(default: object) -> str:
-    if default == ():
+    if default == () or default is None:
         return "none"
     return (
         f"`{str(default).lower()}`"

@@ -1,19 +1,24 @@
 //! Where a worker's datagrams leave: finished in the batch of their socket, or in the buffer of a connection.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
-use sanderling_sfu::{Batch as Sink, MAX_DATAGRAM, Path, Protocol};
+use sanderling_sfu::{Batch as Sink, Path, Protocol};
 
+use crate::backlog::Backlog;
 use crate::counters::Counters;
+use crate::portable::unix_ns;
 use crate::sockets::Routes;
 use crate::tcp::Connections;
-use crate::transmit::{Batch, Carrier};
+use crate::transmit::{Batch, MAX_DATAGRAM, Sender};
 
 /// Sockets and connections of one worker with what waits to leave by them.
 pub(crate) struct Departures {
-    carrier: Carrier,
+    sender: Sender,
     pub sockets: Vec<UdpSocket>,
+    backlogs: Vec<Backlog>,
     pub routes: Routes,
     pub tcp: Connections,
     batch: Batch,
@@ -21,19 +26,26 @@ pub(crate) struct Departures {
     frame: Box<[u8; MAX_DATAGRAM]>,
     counters: Arc<[Counters]>,
     worker: usize,
+    now: Instant,
+    /// When the system received the oldest datagram of this turn, Unix time in nanoseconds.
+    oldest_ns: Option<u64>,
+    /// Something left in this turn.
+    flushed: bool,
 }
 
 impl Departures {
     pub fn new(
-        carrier: Carrier,
+        sender: Sender,
         sockets: Vec<UdpSocket>,
         routes: Routes,
         tcp: Connections,
         counters: Arc<[Counters]>,
         worker: usize,
+        now: Instant,
     ) -> Self {
         Departures {
-            carrier,
+            sender,
+            backlogs: sockets.iter().map(|_| Backlog::default()).collect(),
             sockets,
             routes,
             tcp,
@@ -41,6 +53,9 @@ impl Departures {
             frame: Box::new([0; MAX_DATAGRAM]),
             counters,
             worker,
+            now,
+            oldest_ns: None,
+            flushed: false,
         }
     }
 
@@ -53,13 +68,50 @@ impl Departures {
         Counters::add(&self.counters().datagrams_dropped, count);
     }
 
+    /// A turn of the loop begins.
+    pub fn begin(&mut self, now: Instant) {
+        self.now = now;
+        self.oldest_ns = None;
+        self.flushed = false;
+    }
+
+    /// A datagram came in that the system received then; 0 when it did not say.
+    pub fn arrived(&mut self, stamp_ns: u64) {
+        let stamp_ns = if stamp_ns == 0 { unix_ns() } else { stamp_ns };
+        let oldest = self.oldest_ns.get_or_insert(stamp_ns);
+        *oldest = stamp_ns.min(*oldest);
+    }
+
     /// Send what was collected for UDP.
     pub fn flush(&mut self) {
-        let sent = self.batch.flush(&mut self.carrier, &self.sockets);
+        let sockets = &self.sockets;
+        let sent = self
+            .batch
+            .flush(self.now, &mut self.sender, sockets, &mut self.backlogs);
         let counters = self.counters();
-        Counters::add(&counters.packets_out, sent.packets);
-        Counters::add(&counters.bytes_out, sent.bytes);
+        if sent.packets > 0 {
+            if let Some(oldest) = self.oldest_ns {
+                let held = Duration::from_nanos(unix_ns().saturating_sub(oldest));
+                counters.added_delay.record(held);
+            }
+            Counters::add(&counters.packets_out, sent.packets);
+            Counters::add(&counters.bytes_out, sent.bytes);
+            Counters::add(&counters.sends, sent.calls);
+            Counters::add(&counters.trains, sent.trains);
+            if !self.flushed {
+                Counters::add(&counters.flushes, 1);
+            }
+            let segments = u64::from(self.sender.segments());
+            counters.segmentation.store(segments, Relaxed);
+        }
         Counters::add(&counters.datagrams_dropped, sent.dropped);
+        Counters::add(&counters.datagrams_late, sent.late);
+        self.flushed |= sent.packets > 0;
+    }
+
+    /// Whether a socket has to say when it takes datagrams again.
+    pub fn waits(&self, socket: usize) -> bool {
+        !self.backlogs[socket].is_empty()
     }
 
     /// Forget what was not sent.

@@ -5,6 +5,9 @@
 //! packet means.
 #![allow(clippy::disallowed_methods)] // The border: this is where clock, sockets and threads come from.
 
+mod added_delay;
+mod backlog;
+pub mod bench;
 mod config;
 mod counters;
 mod departures;
@@ -24,6 +27,7 @@ mod tcp;
 mod transmit;
 mod wake;
 
+pub use added_delay::{BUCKETS, bounds_us};
 pub use config::{Backend, Config, StartError};
 pub use counters::Totals;
 pub use mailbox::Refused;

@@ -10,6 +10,7 @@ use mio::{Poll, Waker};
 use sanderling_rtc::Certificate;
 use sanderling_sfu::{Command, Protocol, WorkerConfig, WorkerId};
 
+use crate::added_delay::BUCKETS;
 use crate::config::{Config, StartError};
 use crate::counters::{Counters, Totals};
 use crate::interfaces::listen_addresses;
@@ -141,6 +142,16 @@ impl Node {
             totals.include(counters);
         }
         totals
+    }
+
+    /// How long datagrams were held, from the system's receive stamp of the oldest of a turn to the return of the call
+    /// that sent what came of it: counts since the start by [`bounds_us`](crate::bounds_us).
+    pub fn added_delay(&self) -> [u64; BUCKETS] {
+        let mut sum = [0; BUCKETS];
+        for counters in self.counters.iter() {
+            counters.added_delay.add_to(&mut sum);
+        }
+        sum
     }
 
     /// Stop and join the threads, close the sockets and the descriptor. Once is enough; more do nothing.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use sanderling_sfu::{
     Command, Input, Output, Path, PeerMessage, Protocol, Ticket, Worker, WorkerConfig, WorkerId,
 };
@@ -19,7 +19,7 @@ use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::{Notice, Outbox};
 use crate::sockets::{Endpoint, Routes};
 use crate::tcp::{Connections, ReadResult};
-use crate::transmit::Carrier;
+use crate::transmit::{MAX_DATAGRAM, Receiver, Sender};
 
 /// The mailbox's token; sockets come after it.
 pub(crate) const MAILBOX: Token = Token(0);
@@ -51,14 +51,18 @@ struct Core {
     /// Messages for each peer worker, delivered once per turn.
     peers: Vec<Vec<PeerMessage>>,
     wake_at: Instant,
+    /// Datagrams that the worker refused, as of the last turn.
+    refused: u64,
 }
 
 pub(crate) struct Reactor {
     core: Core,
     config: WorkerConfig,
-    receiver: Carrier,
+    receiver: Receiver,
     poll: Poll,
     udp_ready: Vec<bool>,
+    /// Sockets that are watched for taking datagrams again.
+    udp_watched: Vec<bool>,
     mailboxes: Arc<[Mailbox]>,
     outbox: Arc<Outbox>,
     mail: Mail,
@@ -95,6 +99,7 @@ impl Reactor {
             shown.push(endpoint.shown);
         }
         let tcp = Connections::new(listeners, poll.registry(), 1 + sockets.len(), now)?;
+        let receiver = Receiver::new(backend, &sockets);
         let core = Core {
             worker: Worker::new(
                 WorkerConfig {
@@ -105,22 +110,25 @@ impl Reactor {
             ),
             id: config.id,
             departures: Departures::new(
-                Carrier::new(backend),
+                Sender::new(backend, &sockets),
                 sockets,
                 Routes::new(shown),
                 tcp,
                 counters,
                 usize::from(config.id.0),
+                now,
             ),
+            refused: 0,
             notices: Vec::new(),
             peers: (0..mailboxes.len()).map(|_| Vec::new()).collect(),
             wake_at: now,
         };
         Ok(Reactor {
             udp_ready: vec![true; core.departures.sockets.len()],
+            udp_watched: vec![false; core.departures.sockets.len()],
             core,
             config,
-            receiver: Carrier::new(backend),
+            receiver,
             poll,
             mailboxes,
             outbox,
@@ -182,6 +190,7 @@ impl Reactor {
     fn turn(&mut self, now: Instant) {
         let registry = self.poll.registry();
         let core = &mut self.core;
+        core.departures.begin(now);
 
         self.mailboxes[usize::from(core.id.0)].take(&mut self.mail);
         core.departures.dropped(self.mail.dropped);
@@ -227,6 +236,7 @@ impl Reactor {
             }
         }
         core.departures.flush();
+        core.watch(&mut self.udp_watched, registry);
         core.deliver(&self.mailboxes);
         core.count();
         self.outbox.push(&mut core.notices);
@@ -261,6 +271,7 @@ impl Reactor {
             ..self.config.clone()
         };
         core.worker = Worker::new(config, now);
+        core.refused = 0;
         core.wake_at = now;
         core.notices.push(Notice::WorkerFailed {
             worker: core.id,
@@ -319,27 +330,35 @@ impl Core {
     }
 
     /// Read one batch from a UDP socket; true when it may hold more.
-    fn receive(&mut self, carrier: &mut Carrier, socket: usize, now: Instant) -> bool {
-        let received = carrier.receive(&self.departures.sockets[socket]);
+    fn receive(&mut self, receiver: &mut Receiver, socket: usize, now: Instant) -> bool {
+        let received = receiver.receive(&self.departures.sockets[socket]);
         let local = self.departures.routes.shown(socket);
         let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
         for index in 0..received.count {
-            let Some((remote, datagram)) = carrier.datagram(index) else {
+            let Some(message) = receiver.message(index) else {
                 dropped += 1;
                 continue;
             };
-            packets += 1;
-            bytes += datagram.len() as u64;
-            self.departures.routes.heard(socket, remote);
+            self.departures.arrived(message.stamp_ns);
+            self.departures.routes.heard(socket, message.remote);
             let path = Path {
                 protocol: Protocol::Udp,
                 local,
-                remote,
+                remote: message.remote,
             };
-            self.worker.handle(now, Input::Datagram(path, datagram));
+            for datagram in message.datagrams() {
+                if datagram.len() > MAX_DATAGRAM {
+                    dropped += 1;
+                    continue;
+                }
+                packets += 1;
+                bytes += datagram.len() as u64;
+                self.worker.handle(now, Input::Datagram(path, datagram));
+            }
         }
-        Counters::add(&self.departures.counters().packets_in, packets);
-        Counters::add(&self.departures.counters().bytes_in, bytes);
+        let counters = self.departures.counters();
+        Counters::add(&counters.packets_in, packets);
+        Counters::add(&counters.bytes_in, bytes);
         self.departures.dropped(dropped);
         received.more
     }
@@ -380,9 +399,39 @@ impl Core {
         open
     }
 
-    /// Publish how much the worker holds. No session or binding comes or goes without an event, and counting bindings
+    /// Have the event loop say when a full socket takes datagrams again, and only then: otherwise each datagram that
+    /// leaves would wake the thread.
+    fn watch(&mut self, watched: &mut [bool], registry: &Registry) {
+        for (index, watched) in watched.iter_mut().enumerate() {
+            let waits = self.departures.waits(index);
+            if waits == *watched {
+                continue;
+            }
+            let interest = if waits {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            let socket = &mut self.departures.sockets[index];
+            // Refused for want of kernel memory, it is tried again in the next turn.
+            if registry
+                .reregister(socket, Token(1 + index), interest)
+                .is_ok()
+            {
+                *watched = waits;
+            }
+        }
+    }
+
+    /// Publish what the worker refused, and how much it holds. No session or binding comes or goes without an event, and counting bindings
     /// costs a walk over the viewers, so turns without one are left out.
-    fn count(&self) {
+    fn count(&mut self) {
+        let refused = self.worker.datagrams_refused();
+        let counters = self.departures.counters();
+        let more = refused.saturating_sub(self.refused);
+        Counters::add(&counters.datagrams_refused, more);
+        Counters::add(&counters.datagrams_dropped, more);
+        self.refused = refused;
         if !self.notices.is_empty() {
             let counters = self.departures.counters();
             counters

@@ -106,13 +106,18 @@ fn bind_all(config: &Config, listen: &Listen, mut port: u16) -> io::Result<Vec<E
     }
 }
 
-fn bind_one(config: &Config, address: IpAddr, port: u16) -> io::Result<Endpoint> {
+/// Bind a UDP socket for media.
+pub(crate) fn bind_udp(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let udp = socket(address, Type::DGRAM)?;
     // Less than asked for costs packets in bursts only, so a refusal is no reason not to start.
     let _ = udp.set_recv_buffer_size(SOCKET_BUFFER);
     let _ = udp.set_send_buffer_size(SOCKET_BUFFER);
     udp.bind(&SocketAddr::new(address, port).into())?;
-    let udp = UdpSocket::from(udp);
+    Ok(UdpSocket::from(udp))
+}
+
+fn bind_one(config: &Config, address: IpAddr, port: u16) -> io::Result<Endpoint> {
+    let udp = bind_udp(address, port)?;
     let port = udp.local_addr()?.port();
 
     let tcp = socket(address, Type::STREAM)?;

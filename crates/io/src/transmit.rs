@@ -1,18 +1,22 @@
 //! One loop turn's datagrams, collected in a buffer that is used again, and the back ends that carry them.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use mio::net::UdpSocket;
 
+use crate::backlog::Backlog;
 use crate::config::Backend;
 #[cfg(target_os = "linux")]
 use crate::linux;
 use crate::portable;
 
 /// Longest datagram received or sent: above every path MTU in use, jumbo frames excepted.
-pub(crate) const MAX_DATAGRAM: usize = 2048;
-/// Datagrams collected before they are sent in the middle of a turn.
-pub(crate) const MAX_BATCH: usize = 256;
+pub(crate) const MAX_DATAGRAM: usize = sanderling_sfu::MAX_DATAGRAM;
+/// Bytes collected before they are sent in the middle of a turn: eight full packets for each of 800 viewers.
+const MAX_BATCH: usize = 8 << 20;
+/// Datagrams of a train. More of one peer's packets in one burst overflow buffers on its way.
+pub(crate) const MAX_TRAIN: usize = 8;
 
 /// A datagram in a [`Batch`].
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +28,42 @@ pub(crate) struct Entry {
     pub len: usize,
 }
 
+/// Datagrams that leave in one message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Train {
+    pub count: usize,
+    pub bytes: usize,
+}
+
+/// The train that begins with the first of `entries`: datagrams to one address that lie back to back and are equally
+/// long, but for the last, which may be shorter. `limit` is the longest that such a datagram may be.
+pub(crate) fn train(entries: &[Entry], limit: usize) -> Train {
+    let Some((first, rest)) = entries.split_first() else {
+        return Train::default();
+    };
+    let mut train = Train {
+        count: 1,
+        bytes: first.len,
+    };
+    if first.len > limit {
+        return train;
+    }
+    for next in rest.iter().take(MAX_TRAIN - 1) {
+        let follows = next.start == first.start + train.bytes
+            && next.len <= first.len
+            && next.remote == first.remote;
+        if !follows {
+            break;
+        }
+        train.count += 1;
+        train.bytes += next.len;
+        if next.len < first.len {
+            break;
+        }
+    }
+    train
+}
+
 /// Datagrams to send, back to back.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -32,20 +72,42 @@ pub(crate) struct Batch {
     entries: Vec<Entry>,
 }
 
-/// What became of a batch.
+/// What became of entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
+    /// Entries that were dealt with; fewer than there were when the socket's buffer is full.
+    pub taken: usize,
     pub packets: u64,
     pub bytes: u64,
+    /// Refused by the system, or too old after waiting.
     pub dropped: u64,
+    /// Those of `dropped` that waited for too long.
+    pub late: u64,
+    /// System calls that sent something.
+    pub calls: u64,
+    /// Messages of several datagrams.
+    pub trains: u64,
+}
+
+impl Sent {
+    fn add(&mut self, other: Sent) {
+        self.taken += other.taken;
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.dropped += other.dropped;
+        self.late += other.late;
+        self.calls += other.calls;
+        self.trains += other.trains;
+    }
 }
 
 impl Batch {
     pub fn new() -> Self {
         Batch {
-            buffer: vec![0; MAX_BATCH * MAX_DATAGRAM],
+            // Cleared by the system when it is first touched, so a quiet worker does not hold all of it.
+            buffer: vec![0; MAX_BATCH],
             used: 0,
-            entries: Vec::with_capacity(MAX_BATCH),
+            entries: Vec::new(),
         }
     }
 
@@ -66,7 +128,7 @@ impl Batch {
     }
 
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= MAX_BATCH || self.used + MAX_DATAGRAM > self.buffer.len()
+        self.used + MAX_DATAGRAM > self.buffer.len()
     }
 
     pub fn clear(&mut self) {
@@ -74,44 +136,101 @@ impl Batch {
         self.used = 0;
     }
 
-    /// Send everything, runs of one socket together, in order.
-    pub fn flush(&mut self, carrier: &mut Carrier, sockets: &[UdpSocket]) -> Sent {
+    /// Send what waits and then everything here, runs of one socket together, in order. What a socket does not take
+    /// waits in its backlog.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        sender: &mut Sender,
+        sockets: &[UdpSocket],
+        backlogs: &mut [Backlog],
+    ) -> Sent {
         let mut total = Sent::default();
+        for (socket, backlog) in sockets.iter().zip(&mut *backlogs) {
+            if !backlog.is_empty() {
+                total.add(send_waiting(now, sender, socket, backlog));
+            }
+        }
         for run in self.entries.chunk_by(|a, b| a.socket == b.socket) {
-            let sent = carrier.send(&sockets[run[0].socket], &self.buffer, run);
-            total.packets += sent.packets;
-            total.bytes += sent.bytes;
-            total.dropped += sent.dropped;
+            let index = run[0].socket;
+            let (socket, backlog) = (&sockets[index], &mut backlogs[index]);
+            let mut taken = 0;
+            if backlog.is_empty() {
+                let sent = sender.send(socket, &self.buffer, run);
+                taken = sent.taken;
+                total.add(sent);
+            }
+            if taken < run.len() {
+                let late = backlog.keep(now, &self.buffer, &run[taken..]);
+                total.late += late;
+                total.dropped += late;
+            }
         }
         self.clear();
         total
     }
 }
 
-/// What one call to [`Carrier::receive`] brought.
+fn send_waiting(
+    now: Instant,
+    sender: &mut Sender,
+    socket: &UdpSocket,
+    backlog: &mut Backlog,
+) -> Sent {
+    let late = backlog.expire(now);
+    let (bytes, entries) = backlog.waiting();
+    let mut sent = sender.send(socket, bytes, entries);
+    backlog.taken(sent.taken);
+    sent.late += late;
+    sent.dropped += late;
+    sent
+}
+
+/// What one call to [`Receiver::receive`] brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Datagrams to read with [`Carrier::datagram`].
+    /// Messages to read with [`Receiver::message`].
     pub count: usize,
     /// The socket may hold more.
     pub more: bool,
 }
 
-/// The system calls behind a worker's datagrams.
-pub(crate) enum Carrier {
-    #[cfg(target_os = "linux")]
-    Linux(linux::Batches),
-    Portable(portable::Single),
+/// Datagrams of one sender that came in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Message<'a> {
+    pub remote: SocketAddr,
+    pub bytes: &'a [u8],
+    /// Length of each datagram; the last may be shorter.
+    pub segment: usize,
+    /// When the system received the first of them, Unix time in nanoseconds; 0 when it does not say.
+    pub stamp_ns: u64,
 }
 
-impl Carrier {
-    pub fn new(backend: Backend) -> Self {
+impl<'a> Message<'a> {
+    /// The datagrams; one even when it is empty.
+    pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> {
+        let empty = self.bytes.is_empty().then_some(self.bytes);
+        self.bytes.chunks(self.segment.max(1)).chain(empty)
+    }
+}
+
+/// The system calls that read a worker's datagrams.
+pub(crate) enum Receiver {
+    #[cfg(target_os = "linux")]
+    Linux(linux::Receiver),
+    Portable(portable::Receiver),
+}
+
+impl Receiver {
+    /// Make one for reading from `sockets`.
+    pub fn new(backend: Backend, sockets: &[UdpSocket]) -> Self {
         match backend {
             #[cfg(target_os = "linux")]
-            Backend::Native => Carrier::Linux(linux::Batches::new()),
-            #[cfg(not(target_os = "linux"))]
-            Backend::Native => Carrier::Portable(portable::Single::new()),
-            Backend::Portable => Carrier::Portable(portable::Single::new()),
+            Backend::Native => Receiver::Linux(linux::Receiver::new(sockets)),
+            _ => {
+                let _ = sockets;
+                Receiver::Portable(portable::Receiver::new())
+            }
         }
     }
 
@@ -119,151 +238,67 @@ impl Carrier {
     pub fn receive(&mut self, socket: &UdpSocket) -> Received {
         match self {
             #[cfg(target_os = "linux")]
-            Carrier::Linux(batches) => batches.receive(socket),
-            Carrier::Portable(single) => single.receive(socket),
+            Receiver::Linux(receiver) => receiver.receive(socket),
+            Receiver::Portable(receiver) => receiver.receive(socket),
         }
     }
 
-    /// A received datagram; `None` when it was too long or came from no address.
-    pub fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+    /// A message of the last batch; `None` when it was too long or came from no address.
+    pub fn message(&self, index: usize) -> Option<Message<'_>> {
         match self {
             #[cfg(target_os = "linux")]
-            Carrier::Linux(batches) => batches.datagram(index),
-            Carrier::Portable(single) => single.datagram(index),
-        }
-    }
-
-    fn send(&mut self, socket: &UdpSocket, buffer: &[u8], entries: &[Entry]) -> Sent {
-        match self {
-            #[cfg(target_os = "linux")]
-            Carrier::Linux(batches) => batches.send(socket, buffer, entries),
-            Carrier::Portable(single) => single.send(socket, buffer, entries),
+            Receiver::Linux(receiver) => receiver.message(index),
+            Receiver::Portable(receiver) => receiver.message(index),
         }
     }
 }
 
+/// The system calls that send a worker's datagrams.
+pub(crate) enum Sender {
+    #[cfg(target_os = "linux")]
+    Linux(linux::Sender),
+    Portable(portable::Sender),
+}
+
+impl Sender {
+    /// Make one for sending on `sockets`.
+    pub fn new(backend: Backend, sockets: &[UdpSocket]) -> Self {
+        match backend {
+            #[cfg(target_os = "linux")]
+            Backend::Native => Sender::Linux(linux::Sender::new(sockets)),
+            _ => {
+                let _ = sockets;
+                Sender::Portable(portable::Sender::default())
+            }
+        }
+    }
+
+    /// Whether runs of datagrams to one address leave as trains.
+    pub fn segments(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Sender::Linux(sender) => sender.segments(),
+            Sender::Portable(_) => false,
+        }
+    }
+
+    /// Send one datagram per message from now on.
+    pub fn stop_segmenting(&mut self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Sender::Linux(sender) => sender.stop_segmenting(),
+            Sender::Portable(_) => {}
+        }
+    }
+
+    /// Send entries in order, until all are dealt with or the socket's buffer is full.
+    pub fn send(&mut self, socket: &UdpSocket, buffer: &[u8], entries: &[Entry]) -> Sent {
+        match self {
+            #[cfg(target_os = "linux")]
+            Sender::Linux(sender) => sender.send(socket, buffer, entries),
+            Sender::Portable(sender) => sender.send(socket, buffer, entries),
+        }
+    }
+}
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use mio::{Events, Interest, Poll, Token};
-    use std::time::Duration;
-
-    const BACKENDS: [Backend; 2] = [Backend::Native, Backend::Portable];
-
-    fn pair(address: &str) -> (UdpSocket, UdpSocket) {
-        let bind = || UdpSocket::bind(format!("{address}:0").parse().unwrap()).unwrap();
-        (bind(), bind())
-    }
-
-    /// Read until `count` datagrams (or unusable ones) have come; loopback delivers before `send` returns.
-    fn collect(
-        carrier: &mut Carrier,
-        socket: &mut UdpSocket,
-        count: usize,
-    ) -> Vec<Option<(SocketAddr, Vec<u8>)>> {
-        let mut poll = Poll::new().unwrap();
-        poll.registry()
-            .register(socket, Token(0), Interest::READABLE)
-            .unwrap();
-        poll.poll(&mut Events::with_capacity(4), Some(Duration::from_secs(5)))
-            .unwrap();
-        let mut all = Vec::new();
-        while all.len() < count {
-            let received = carrier.receive(socket);
-            for index in 0..received.count {
-                all.push(
-                    carrier
-                        .datagram(index)
-                        .map(|(from, bytes)| (from, bytes.to_vec())),
-                );
-            }
-            if !received.more {
-                break;
-            }
-        }
-        poll.registry().deregister(socket).unwrap();
-        all
-    }
-
-    #[test]
-    fn a_batch_arrives_whole_and_in_order_on_every_back_end() {
-        for address in ["127.0.0.1", "[::1]"] {
-            for backend in BACKENDS {
-                let (sender, mut receiver) = pair(address);
-                let to = receiver.local_addr().unwrap();
-                let mut carrier = Carrier::new(backend);
-                let mut batch = Batch::new();
-                for n in 0..200_u8 {
-                    batch.space()[..=usize::from(n)].fill(n);
-                    batch.commit(0, to, usize::from(n) + 1);
-                }
-                let sent = batch.flush(&mut carrier, std::slice::from_ref(&sender));
-                assert_eq!(
-                    sent,
-                    Sent {
-                        packets: 200,
-                        bytes: (1..=200).sum(),
-                        dropped: 0
-                    }
-                );
-                let got = collect(&mut carrier, &mut receiver, 200);
-                assert_eq!(got.len(), 200);
-                for (n, datagram) in got.into_iter().enumerate() {
-                    let (from, bytes) = datagram.unwrap();
-                    assert_eq!(from, sender.local_addr().unwrap());
-                    assert_eq!(bytes, vec![n as u8; n + 1]);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn one_datagram_that_cannot_be_sent_costs_only_itself() {
-        for backend in BACKENDS {
-            let (sender, mut receiver) = pair("127.0.0.1");
-            let to = receiver.local_addr().unwrap();
-            let mut carrier = Carrier::new(backend);
-            let mut batch = Batch::new();
-            for remote in [to, "[::1]:9".parse().unwrap(), to] {
-                batch.commit(0, remote, 10);
-            }
-            let sent = batch.flush(&mut carrier, std::slice::from_ref(&sender));
-            assert_eq!(
-                sent,
-                Sent {
-                    packets: 2,
-                    bytes: 20,
-                    dropped: 1
-                }
-            );
-            assert_eq!(collect(&mut carrier, &mut receiver, 2).len(), 2);
-        }
-    }
-
-    #[test]
-    fn a_datagram_that_is_too_long_is_left_out_and_the_next_one_read() {
-        for backend in BACKENDS {
-            let (sender, mut receiver) = pair("127.0.0.1");
-            let to = receiver.local_addr().unwrap();
-            sender.send_to(&vec![1; MAX_DATAGRAM + 1], to).unwrap();
-            sender.send_to(&vec![2; MAX_DATAGRAM], to).unwrap();
-            let got = collect(&mut Carrier::new(backend), &mut receiver, 2);
-            assert!(got[0].is_none());
-            assert_eq!(got[1].as_ref().unwrap().1, vec![2; MAX_DATAGRAM]);
-        }
-    }
-
-    #[test]
-    fn a_batch_is_full_before_it_has_no_room() {
-        let mut batch = Batch::new();
-        let to = "127.0.0.1:9".parse().unwrap();
-        let mut count = 0;
-        while !batch.is_full() {
-            assert_eq!(batch.space().len(), MAX_DATAGRAM);
-            batch.commit(0, to, MAX_DATAGRAM);
-            count += 1;
-        }
-        assert_eq!(count, MAX_BATCH);
-    }
-}
+mod tests;

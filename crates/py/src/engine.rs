@@ -11,7 +11,7 @@ use sanderling_io::{Backend, Config, Node, Refused, StartError};
 use sanderling_media::{Codec, Kind};
 use sanderling_sfu::{Command, Protocol, SessionId, StreamId, Ticket, WorkerId};
 
-use crate::{EngineBusy, EngineClosed, events};
+use crate::{EngineBusy, EngineClosed, bench, events};
 
 /// Worker threads with their sockets. Made, they run; `close()` joins them.
 #[pyclass(frozen, module = "sanderling._engine")]
@@ -271,6 +271,12 @@ impl Engine {
             ("bytes_in", totals.bytes_in),
             ("bytes_out", totals.bytes_out),
             ("datagrams_dropped", totals.datagrams_dropped),
+            ("datagrams_late", totals.datagrams_late),
+            ("datagrams_refused", totals.datagrams_refused),
+            ("flushes", totals.flushes),
+            ("sends", totals.sends),
+            ("trains", totals.trains),
+            ("gso", totals.segmentation),
             ("sessions", totals.sessions),
             ("bindings", totals.bindings),
             ("events_waiting", totals.events_waiting),
@@ -278,6 +284,11 @@ impl Engine {
             counters.set_item(name, value)?;
         }
         Ok(counters)
+    }
+
+    fn added_delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.enter(py, |node| Ok(node.added_delay()))?;
+        bench::delay(py, &counts)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -374,7 +385,7 @@ fn closed() -> PyErr {
     EngineClosed::new_err("the engine was closed")
 }
 
-fn not_started(error: StartError) -> PyErr {
+pub(crate) fn not_started(error: StartError) -> PyErr {
     match &error {
         StartError::BadArgument(text) => PyValueError::new_err(text.clone()),
         StartError::System(_, source) => match source.raw_os_error() {
@@ -385,7 +396,7 @@ fn not_started(error: StartError) -> PyErr {
     }
 }
 
-fn natural<T: TryFrom<i64>>(name: &str, value: i64) -> PyResult<T> {
+pub(crate) fn natural<T: TryFrom<i64>>(name: &str, value: i64) -> PyResult<T> {
     T::try_from(value)
         .map_err(|_| PyValueError::new_err(format!("{name}: {value} is out of range")))
 }

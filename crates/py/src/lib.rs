@@ -37,6 +37,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EngineBusy", module.py().get_type::<EngineBusy>())?;
     module.add("EngineClosed", module.py().get_type::<EngineClosed>())?;
     module.add_class::<engine::Engine>()?;
+    module.add_class::<bench::NullForwarder>()?;
     module.add_function(wrap_pyfunction!(bench::bench_event_cost, module)?)?;
+    module.add_function(wrap_pyfunction!(bench::bench_send_floor, module)?)?;
     Ok(())
 }

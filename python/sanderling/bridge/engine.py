@@ -211,6 +211,10 @@ class MediaEngine:
         totals["pump_errors"] = self._pump.errors_total
         return totals
 
+    def added_delay(self) -> dict[str, Any]:
+        """How long the workers held datagrams, since start: ``bounds_us`` and ``counts`` as in ``_engine.pyi``."""
+        return {"bounds_us": [], "counts": []} if self._closed else self._engine.added_delay()
+
     def listen(self, listener: Callable[[MediaEvent], None] | None) -> None:
         """Hand every event without a ticket to ``listener``, on the loop, in order."""
         self._listener = listener

@@ -23,12 +23,22 @@ from sanderling.server.reach import (
     turn_urls,
 )
 
-__all__ = ["ServerConfig", "default_state_folder", "load_config", "parse_port_range"]
+__all__ = ["ServerConfig", "default_state_folder", "load_config", "parse_port_range", "usable_processors"]
 
 ENVIRONMENT_PREFIX = "SANDERLING_"
 RATES = "is from 0.1 to 100000, or 0 for any number"
 LISTS = frozenset({"media_listen", "public_address", "trusted_proxies", "turn"})
 """Settings that take several values, separated by commas in variables and flags."""
+
+MAX_WORKERS = 256
+"""Upper bound of media worker threads; a machine with more processors gains nothing from more."""
+
+
+def usable_processors() -> int:
+    """Processors that this process may run on, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
 
 
 def default_state_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -55,8 +65,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Addresses media sockets are bound to; none = every interface."""
     public_address: tuple[str, ...] = ()
     """Addresses clients send media to, in place of the interfaces'; "interfaces" in the list adds those."""
-    workers: int = 1
-    """Media worker threads."""
+    workers: int | None = None
+    """Media worker threads; none = as many as ``media_workers`` says."""
     max_sessions: int = 20_000
     """Media transports of this node."""
     log_format: Literal["console", "json"] = "console"
@@ -95,7 +105,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __post_init__(self) -> None:
         problems = [
             (0 <= self.port <= 65535, "port is from 0 to 65535"),
-            (1 <= self.workers <= 256, "workers is from 1 to 256"),
+            (self.workers is None or 1 <= self.workers <= MAX_WORKERS, f"workers is from 1 to {MAX_WORKERS}"),
             (1 <= self.max_sessions <= 1_000_000, "max_sessions is from 1 to 1000000"),
             (0.1 <= self.heartbeat_timeout_s <= 3600, "heartbeat_timeout_s is from 0.1 to 3600"),
             (0.1 <= self.login_timeout_s <= 600, "login_timeout_s is from 0.1 to 600"),
@@ -126,6 +136,18 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def prefix(self) -> str:
         """Path under which everything is shown, "" or "/name": ``path_prefix``, else that of ``public_url``."""
         return parse_prefix(self.path_prefix or urlsplit(self.public_url).path)
+
+    @property
+    def media_workers(self) -> int:
+        """Media worker threads: ``workers``, by default one per processor but one, which is left to everything else.
+
+        Never more by default than ``media_ports`` has ports, of which each worker takes one, and at least one.
+        """
+        if self.workers is not None:
+            return self.workers
+        first, last = parse_port_range(self.media_ports)
+        most = MAX_WORKERS if first == 0 else min(last - first + 1, MAX_WORKERS)
+        return max(1, min(usable_processors() - 1, most))
 
     @property
     def state_folder(self) -> Path:

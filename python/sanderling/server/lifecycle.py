@@ -121,7 +121,7 @@ def _start_engine(
 ) -> MediaEngine:
     try:
         return MediaEngine(
-            workers=config.workers,
+            workers=config.media_workers,
             listen=config.media_listen,
             ports=parse_port_range(config.media_ports),
             advertise=advertised(config.public_address, addresses),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _GAUGES = {
     "plays": "Streams being played, summed over users",
     "connections": "Signalling connections",
 }
-_MEDIA_GAUGES = {"sessions", "bindings", "events_waiting"}
+_MEDIA_GAUGES = {"sessions", "bindings", "events_waiting", "gso"}
 
 
 class _Reader(Collector):
@@ -60,6 +61,23 @@ class _Reader(Collector):
                 yield GaugeMetricFamily(f"sanderling_media_{name}", f"Media engine: {name}", value=value)
             else:
                 yield CounterMetricFamily(f"sanderling_media_{name}", f"Media engine: {name}", value=value)
+        yield _added_delay(services.engine.added_delay())
+
+
+def _added_delay(histogram: dict[str, Any]) -> HistogramMetricFamily:
+    """Flushes by the time the workers held what left in them; of the engine's buckets those at doublings."""
+    buckets: list[tuple[str, float]] = []
+    total = 0
+    for bound, count in zip(histogram["bounds_us"], histogram["counts"], strict=True):
+        total += count
+        if math.isinf(bound):
+            buckets.append(("+Inf", total))
+        elif bound.is_integer() and int(bound).bit_count() == 1:
+            buckets.append((repr(bound / 1e6), total))
+    text = "Time from the kernel's receive stamp to the return of the send, per flush"
+    return HistogramMetricFamily(
+        "sanderling_media_added_delay_seconds", text, buckets=buckets or [("+Inf", 0)], sum_value=None
+    )
 
 
 def render_metrics(services: Services) -> bytes:

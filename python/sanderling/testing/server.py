@@ -107,7 +107,7 @@ class TestServer:
                 "registry": {"users": services.registry.users, "streams": services.registry.streams},
                 "subscriptions": services.bus.subscriptions,
                 "sessions": services.engine.open_sessions,
-                "engine": services.engine.counters(),
+                "engine": {**services.engine.counters(), "added_delay": services.engine.added_delay()},
                 "rooms": services.rooms.describe(),
                 "workers": await services.engine.snapshot(),
             }

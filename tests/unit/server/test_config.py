@@ -79,3 +79,21 @@ def test_the_state_folder_follows_xdg():
 
 def test_the_admin_secret_is_not_shown():
     assert "open sesame" not in repr(ServerConfig(admin_secret="open sesame"))
+
+
+@pytest.mark.parametrize(
+    ("processors", "flags", "workers"),
+    [
+        (1, {}, 1),
+        (2, {}, 1),
+        (8, {}, 7),
+        (8, {"workers": 3}, 3),
+        (64, {}, 16),
+        (64, {"media_ports": "5000"}, 1),
+        (64, {"media_ports": "0"}, 63),
+        (1024, {"media_ports": "0"}, 256),
+    ],
+)
+def test_by_default_one_processor_is_left_to_everything_but_media(monkeypatch, processors, flags, workers):
+    monkeypatch.setattr("sanderling.server.config.usable_processors", lambda: processors)
+    assert load_config(environment={}, flags=flags).media_workers == workers

@@ -243,6 +243,11 @@ impl Worker {
         self.publishers.len() + self.viewers.len()
     }
 
+    /// Datagrams so far that belonged to no session, or that their session did not want.
+    pub fn datagrams_refused(&self) -> u64 {
+        self.counters.datagrams_dropped
+    }
+
     /// Bound slots of all viewers.
     pub fn bindings(&self) -> usize {
         self.viewers

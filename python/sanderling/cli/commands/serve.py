@@ -47,7 +47,7 @@ def serve(
         list[str] | None,
         typer.Option(metavar="IP", help="Address media sockets are bound to; may be repeated.  [every one]"),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Media worker threads.  [1]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Media worker threads.  [processors - 1]")] = None,
     tls: Annotated[
         str | None,
         typer.Option(

@@ -75,7 +75,7 @@ async def snapshot(request: Request) -> Response:
             "counts": services.rooms.counts(),
             "registry": {"users": services.registry.users, "streams": services.registry.streams},
             "bus": {"subscriptions": services.bus.subscriptions},
-            "engine": services.engine.counters(),
+            "engine": {**services.engine.counters(), "added_delay": services.engine.added_delay()},
             "candidates": services.engine.candidates,
             "rooms": services.rooms.describe(),
             "workers": media,
