@@ -47,7 +47,10 @@ def make_offer(
             types = [str(first + index) for index in range(len(codecs))]
             rate = "48000/2" if kind == "audio" else "90000"
             lines += [f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(types)}", f"a=mid:{mid}", f"a={direction}"]
-            lines += [f"a=rtpmap:{t} {codec}/{rate}" for t, codec in zip(types, codecs, strict=True)]
+            for payload_type, codec in zip(types, codecs, strict=True):
+                lines.append(f"a=rtpmap:{payload_type} {codec}/{rate}")
+                if codec == "H264":
+                    lines.append(f"a=fmtp:{payload_type} packetization-mode=1")
             mid += 1
     return "\r\n".join(lines) + "\r\n"
 

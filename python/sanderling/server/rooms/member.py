@@ -84,6 +84,8 @@ class Member:
     announced: bool = False
     room: Room | None = None
     viewer: SessionHandle | None = None
+    decodes: frozenset[str] = frozenset()
+    """Video codecs of its viewer transport."""
     publications: dict[int, Publication] = field(default_factory=dict)
     plays: dict[str, PlayRecord] = field(default_factory=dict)
     kick_subscription: Subscription | None = None

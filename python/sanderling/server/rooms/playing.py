@@ -13,6 +13,7 @@ from sanderling.ids import parse_stream_id
 from sanderling.server.bus.base import stream_subject
 from sanderling.server.registry import StreamEntry
 from sanderling.server.rooms import policy
+from sanderling.server.rooms.codecs import video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
 from sanderling.server.rooms.events import decode_stream_ended
 from sanderling.server.rooms.member import Member, PlayRecord
@@ -55,6 +56,7 @@ class Playing:
                 member.viewer = None
             raise
         check_present(member)
+        member.decodes = frozenset(video_codecs(offer))
         if member.viewer is not handle:
             raise MediaFailed("worker_failed", "the viewer transport ended while it was negotiated")
         return answer.sdp

@@ -8,11 +8,12 @@ import structlog
 from sanderling.bridge import Answer, MediaFailed
 from sanderling.bridge.events import TrackStarted
 from sanderling.enums import PublisherState, StreamDeleteReason, UpdateType
-from sanderling.errors import ErrorCode, PublishError
+from sanderling.errors import ErrorCode, PublishError, RoomError
 from sanderling.ids import parse_stream_id
 from sanderling.server.bus.base import stream_subject
 from sanderling.server.registry import StreamEntry
 from sanderling.server.rooms import policy
+from sanderling.server.rooms.codecs import choose_codecs, video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
 from sanderling.server.rooms.events import StreamEnded, encode_event
 from sanderling.server.rooms.member import Member, Publication
@@ -54,6 +55,7 @@ class Publishing:
                 hint="stop it first, or use another channel",
             )
         policy.check_publish_privilege(member.token, stream_id, now=context.clock())
+        codecs = await self._codecs(member, message.offer)
         stream = Stream(stream_id, member.user, extra_info=message.extra_info)
         entry = StreamEntry(member.app_id, stream_id, member.session_id, member.room_id, context.node)
         holder = await context.registry.claim_stream(entry)
@@ -70,7 +72,7 @@ class Publishing:
         member.publications[message.channel] = publication
         context.publishers[handle.session] = (member, publication)
         try:
-            answer = await context.engine.open_publisher(handle, message.offer)
+            answer = await context.engine.open_publisher(handle, message.offer, codecs)
         except BaseException as error:
             self._undo(member, publication)
             await context.registry.release_stream(member.app_id, stream_id, member.session_id)
@@ -85,6 +87,17 @@ class Publishing:
                 hint="try again",
             )
         await self._answered(member, publication, entry, answer, message.seq)
+
+    async def _codecs(self, member: Member, offer: str) -> tuple[str, ...]:
+        """Video codecs to answer with, best first: the project's, or what the room can decode."""
+        project = await self._context.storage.project(member.app_id)
+        check_present(member)
+        if project is None or member.room is None:
+            raise RoomError(
+                ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
+            )
+        decoders = [other.decodes for other in member.room.members.values() if other.viewer is not None]
+        return choose_codecs(video_codecs(offer), decoders, fixed=project.settings.video_codec)
 
     def _undo(self, member: Member, publication: Publication) -> None:
         self._context.publishers.pop(publication.handle.session, None)

@@ -38,6 +38,9 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an expired token does to its session."""
     l3_off: Literal["keep", "rtc", "stop"] = "keep"
     """What running L3 plays do when L3 is switched off."""
+    video_codec: Literal["auto", "VP8", "VP9", "AV1", "H264"] = "auto"
+    """What may be published; auto: VP8, unless every member of the room decodes what the publisher would rather
+    send."""
 
     def __post_init__(self) -> None:
         rules = [
