@@ -22,6 +22,7 @@ __all__ = [
     "StreamResourceType",
     "TransparentMode",
     "UpdateType",
+    "VideoStreamType",
 ]
 
 
@@ -90,6 +91,15 @@ class ResourceMode(IntEnum):
     ONLY_L3 = 2
     ONLY_RTC = 3
     CUSTOM = 5
+
+
+class VideoStreamType(IntEnum):
+    """Which of a stream's video layers a player gets; a stream with one layer is the same for all three."""
+
+    DEFAULT = 0
+    """What the network carries."""
+    SMALL = 1
+    BIG = 2
 
 
 class Scenario(IntEnum):

@@ -421,6 +421,8 @@ class Publisher:
         if state == "connected":
             self._connected = True
             self._media_flows()
+        elif state == "in doubt":
+            self._room.session.doubt()
         elif state == "failed" and error is None and self._was_up:
             self.interrupted(held=True)
         elif state == "failed":

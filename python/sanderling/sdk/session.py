@@ -132,7 +132,11 @@ class Session:
         self._was_in = False
         self._leaving = False
         self.viewing = Viewing(
-            profile.video_codecs, self._negotiate, on_lost=self._viewer_lost, on_failed=owner.viewer_failed
+            profile.video_codecs,
+            self._negotiate,
+            on_doubt=self.doubt,
+            on_lost=self._viewer_lost,
+            on_failed=owner.viewer_failed,
         )
         self.ice_servers: tuple[messages.IceServer, ...] | None = None
         """TURN servers; None until the login is answered."""
@@ -168,6 +172,12 @@ class Session:
         """Call on the loop, from any thread; dropped when the loop is closed."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
+
+    def doubt(self) -> None:
+        """Media has been silent for a while: see whether signalling still gets through, in case the address changed."""
+        if self.is_online:
+            self._client.probe(now=self._connection.now())
+            self._connection.flush()
 
     async def online(self) -> None:
         """Wait until requests reach the server. Ends with the session, by cancellation."""

@@ -20,8 +20,10 @@ Negotiate = Callable[[str], Awaitable[str]]
 
 
 class Viewing:
-    """Holds the transport that plays use. ``on_lost`` is called when it broke down after it had been up; one that
-    never came up keeps its error instead, because another one would fare no better.
+    """Holds the transport that plays use.
+
+    ``on_doubt`` is called when it has been silent for a while, ``on_lost`` when it broke down after it had been up.
+    One that never came up keeps its error instead, because another one would fare no better.
     """
 
     def __init__(
@@ -29,11 +31,13 @@ class Viewing:
         codecs: tuple[VideoCodec, ...],
         negotiate: Negotiate,
         *,
+        on_doubt: Callable[[], None],
         on_lost: Callable[[], None],
         on_failed: Callable[[SanderlingError], None],
     ) -> None:
         self._codecs = codecs
         self._negotiate = negotiate
+        self._on_doubt = on_doubt
         self._on_lost = on_lost
         self._on_failed = on_failed
         self._error: SanderlingError | None = None
@@ -143,6 +147,8 @@ class Viewing:
             return
         if state == "connected":
             self.was_up = True
+        elif state == "in doubt":
+            self._on_doubt()
         elif error is None and (self.was_up or self._lost):
             self.lose()
         else:

@@ -56,6 +56,9 @@ REQUEST_TIMEOUT = 10.0
 SILENT_HEARTBEATS = 3
 """Heartbeat intervals without any message after which the server is taken for gone."""
 
+PROBE_TIME = 2.0
+"""Seconds for an answer to ``probe``."""
+
 
 class ClientState(Enum):
     """Where the session stands."""
@@ -90,11 +93,12 @@ class SignalingClient:
         self._pending: dict[int, _Pending] = {}
         self._outgoing: deque[bytes] = deque()
         self._events: deque[ClientEvent] = deque()
-        self._heartbeat_interval = 0.0
+        self._heartbeat_interval = float("inf")
         self._heartbeat_due = 0.0
         self._last_received = 0.0
         self._round_trip_ms: float | None = None
         self._heartbeat_sent: dict[int, float] = {}
+        self._probe_deadline = float("inf")
         self._key = messages.SessionKey()
         self._resume_time = 0.0
         self._received = 0
@@ -248,6 +252,12 @@ class SignalingClient:
             self._fail(seq, SanderlingError(ErrorCode.NOT_LOGGED_IN, "there is no login to end"))
         return seq
 
+    def probe(self, *, now: float) -> None:
+        """Something hints at a dead connection: it is one when nothing arrives within :data:`PROBE_TIME` seconds."""
+        if self._state is ClientState.LOGGED_IN and self._probe_deadline == float("inf"):
+            self._probe_deadline = now + PROBE_TIME
+            self._heartbeat(now)
+
     # ------------------------------------------------------------------------------------------ input
 
     def receive(self, data: bytes | str, *, now: float) -> None:
@@ -255,6 +265,7 @@ class SignalingClient:
         if self._state in (ClientState.NEW, ClientState.INTERRUPTED, ClientState.ENDED):
             return
         self._last_received = now
+        self._probe_deadline = float("inf")
         try:
             message = codec.decode_server(data)
         except SanderlingError as error:
@@ -301,15 +312,14 @@ class SignalingClient:
                 return
             text = f"the server did not answer {request.what} in time"
             self._fail(seq, error_for(timeout_code(request.message), text))
-        if self._state is not ClientState.LOGGED_IN or not self._heartbeat_interval:
+        if self._state is not ClientState.LOGGED_IN:
             return
-        if now - self._last_received >= SILENT_HEARTBEATS * self._heartbeat_interval:
+        if now >= min(
+            self._probe_deadline, self._last_received + SILENT_HEARTBEATS * self._heartbeat_interval
+        ):
             self._lost(RoomError(ErrorCode.CONNECTION_LOST, "the server sent no sign of life"))
         elif now >= self._heartbeat_due:
-            self._heartbeat_due = now + self._heartbeat_interval
-            seq = self._next()
-            self._heartbeat_sent = {seq: now}
-            self._emit(messages.Heartbeat(seq=seq, received=self._received))
+            self._heartbeat(now)
 
     def wake_at(self) -> float | None:
         """When ``handle_timeout`` is due next; None = not before something else happens."""
@@ -318,10 +328,12 @@ class SignalingClient:
         if self._state is ClientState.RESUMING:
             return self._resume_deadline
         due = [request.deadline for request in self._pending.values()]
-        if self._state is ClientState.LOGGED_IN and self._heartbeat_interval:
+        if self._state is ClientState.LOGGED_IN:
             due.append(self._heartbeat_due)
             due.append(self._last_received + SILENT_HEARTBEATS * self._heartbeat_interval)
-        return min(due, default=None)
+            due.append(self._probe_deadline)
+        at = min(due, default=float("inf"))
+        return at if at != float("inf") else None
 
     # ------------------------------------------------------------------------------------------ output
 
@@ -405,9 +417,16 @@ class SignalingClient:
             self._end(None)
 
     def _heartbeats(self, every_ms: int, now: float) -> None:
-        self._heartbeat_interval = max(every_ms, 0) / 1000
+        self._heartbeat_interval = every_ms / 1000 if every_ms > 0 else float("inf")
         self._heartbeat_due = now + self._heartbeat_interval
         self._heartbeat_sent = {}
+        self._probe_deadline = float("inf")
+
+    def _heartbeat(self, now: float) -> None:
+        self._heartbeat_due = now + self._heartbeat_interval
+        seq = self._next()
+        self._heartbeat_sent = {seq: now}
+        self._emit(messages.Heartbeat(seq=seq, received=self._received))
 
     def _resumed(self, reply: messages.ResumeOk, now: float) -> None:
         if self._state is not ClientState.RESUMING:

@@ -64,6 +64,7 @@ _TIMEOUT_CODES: dict[type[messages.ClientMessage], ErrorCode] = {
     messages.Play: ErrorCode.PLAY_FAILED,
     messages.StopPlay: ErrorCode.PLAY_FAILED,
     messages.SwitchResource: ErrorCode.PLAY_FAILED,
+    messages.SetVideoType: ErrorCode.PLAY_FAILED,
     messages.ViewerOffer: ErrorCode.PLAY_FAILED,
     messages.Broadcast: ErrorCode.MESSAGE_SEND_FAILED,
     messages.Barrage: ErrorCode.MESSAGE_SEND_FAILED,

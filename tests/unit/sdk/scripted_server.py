@@ -30,9 +30,20 @@ class ScriptedServer:
         self.streams: tuple[messages.Stream, ...] = ()
         self.silent: set[type] = set()
         self.connections = 0
+        self.resumable = False
+        """Whether sessions can be resumed; ``missed`` then goes out behind the answer."""
+        self.missed: list[messages.ServerMessage] = []
+        self.taken: int | None = None
+        """What a resumption is told; None = everything that arrived."""
+        self.settle_ms = 0
+        self.connects = False
+        """Whether answers name addresses, so that transports come up."""
+        self._newest_seq = 0
         self._socket: ServerConnection | None = None
         self._arrived = asyncio.Event()
         self._peers: list[webrtc.RTCPeerConnection] = []
+        self._viewer: webrtc.RTCPeerConnection | None = None
+        self._viewer_fingerprint = ""
 
     async def say(self, message: messages.ServerMessage) -> None:
         """Send a notice."""
@@ -48,6 +59,11 @@ class ScriptedServer:
         """Close the connection."""
         assert self._socket is not None
         await self._socket.close()
+
+    def cut(self) -> None:
+        """Break the connection without a word."""
+        assert self._socket is not None
+        self._socket.transport.abort()
 
     async def expect(self, kind: type[M]) -> M:
         """The first message of ``kind``, now or when it comes; it is taken out."""
@@ -67,8 +83,13 @@ class ScriptedServer:
             async for data in socket:
                 message = codec.decode_client(data)
                 reply = await self._reply(message)
+                if not isinstance(message, messages.Resume | messages.Heartbeat):
+                    self._newest_seq = max(self._newest_seq, message.seq)
                 if reply is not None:
                     await socket.send(codec.encode(reply), text=True)
+                if isinstance(reply, messages.ResumeOk):
+                    for late in self.missed:
+                        await socket.send(codec.encode(late), text=True)
                 self.received.append(message)
                 self._arrived.set()
         except (ConnectionClosed, SanderlingError):
@@ -94,29 +115,46 @@ class ScriptedServer:
                     max_plays=12,
                     users=self.users,
                     streams=self.streams,
-                    viewer_answer=await self._answer(message.viewer_offer),
+                    viewer_answer=await self._answer(message.viewer_offer, viewer=True),
+                    secret="hush" if self.resumable else "",
+                    resume_ms=90_000 if self.resumable else 0,
+                    settle_ms=self.settle_ms,
+                )
+            case messages.Resume():
+                taken = self._newest_seq if self.taken is None else self.taken
+                return messages.ResumeOk(
+                    message.seq, taken, server_ms=0, heartbeat_ms=30_000, missed=len(self.missed)
                 )
             case messages.Publish():
                 return messages.PublishOk(message.seq, message.stream_id, await self._answer(message.offer))
             case messages.Play():
                 return messages.PlayOk(message.seq, message.stream_id, 0, 3, audio_mid="0", video_mid="1")
             case messages.ViewerOffer():
-                return messages.ViewerAnswer(message.seq, await self._answer(message.offer, self._peers[0]))
+                return messages.ViewerAnswer(message.seq, await self._answer(message.offer, viewer=True))
             case messages.Heartbeat():
                 return messages.HeartbeatOk(message.seq, 0, 0)
             case _:
                 return messages.Ok(message.seq)
 
-    async def _answer(self, offer: str, peer: webrtc.RTCPeerConnection | None = None) -> str:
+    async def _answer(self, offer: str, *, viewer: bool = False) -> str:
         if not offer:
             return ""
+        peer = self._viewer if viewer and _fingerprint(offer) == self._viewer_fingerprint else None
         if peer is None:
             peer = webrtc.RTCPeerConnection()
             self._peers.append(peer)
+            if viewer:
+                self._viewer, self._viewer_fingerprint = peer, _fingerprint(offer)
         await peer.set_remote_description(webrtc.RTCSessionDescriptionInit("offer", offer))
         answer = await peer.create_answer()
         await peer.set_local_description(answer)
-        return answer.sdp
+        while self.connects and peer.ice_gathering_state.value != "complete":
+            await asyncio.sleep(0.005)
+        return peer.local_description.sdp if self.connects else answer.sdp
+
+
+def _fingerprint(offer: str) -> str:
+    return next(line for line in offer.splitlines() if line.startswith("a=fingerprint:"))
 
 
 @asynccontextmanager

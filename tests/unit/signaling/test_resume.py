@@ -224,3 +224,26 @@ def test_only_an_interrupted_session_can_be_resumed() -> None:
     with pytest.raises(SanderlingError) as caught:
         resumable().resume(now=0.0)
     assert caught.value.code == ErrorCode.SESSION_ERROR
+
+
+def test_a_probe_finds_a_dead_connection_within_two_seconds() -> None:
+    client = resumable()
+    client.probe(now=0.5)
+    client.probe(now=0.6)
+    assert [type(message) for message in sent(client)] == [messages.Heartbeat]
+    reply(client, NOTICE, now=1.0)
+    client.take_events()
+    client.handle_timeout(now=2.6)
+    assert client.state is ClientState.LOGGED_IN
+    client.probe(now=2.7)
+    client.take_outgoing()
+    client.handle_timeout(now=3.9)
+    assert client.state is ClientState.LOGGED_IN
+    reply(client, NOTICE, now=3.9)
+    client.take_events()
+    client.probe(now=3.9)
+    assert client.wake_at() == 4.9
+    client.handle_timeout(now=4.9)
+    client.handle_timeout(now=5.9)
+    [event] = client.take_events()
+    assert isinstance(event, Interrupted)

@@ -25,7 +25,7 @@ WANTED_EXTENSIONS = (
 )
 
 StateHandler = Callable[[str, SanderlingError | None], None]
-"""Called with "connected", or "failed" and why."""
+"""Called with "connected", "in doubt" after 5 seconds of silence, or "failed" and why."""
 
 _COUNTERS = (
     "packets_received", "packets_lost", "bytes_received", "frames_received", "frames_decoded", "frames_dropped",
@@ -151,6 +151,8 @@ class Transport:
         state = str(self.connection.connection_state.value)
         if state == "connected":
             self._on_state("connected", None)
+        elif state == "disconnected":
+            self._on_state("in doubt", None)
         elif state == "failed":
             self._on_state("failed", None)
 
