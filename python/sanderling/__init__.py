@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         StreamResourceType,
         TransparentMode,
         UpdateType,
+        VideoStreamType,
     )
     from sanderling.errors import (
         DeviceError,
@@ -112,7 +113,7 @@ _MODULES = {
     "enums": (
         "Channel PlayerMediaEvent PlayerState PublisherState RemoteDeviceState ResourceMode "
         "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
-        "StreamQualityLevel StreamResourceType TransparentMode UpdateType"
+        "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
     ),
     "errors": (
         "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited RoomError "
@@ -242,6 +243,7 @@ __all__ = [
     "VideoCodec",
     "VideoFrame",
     "VideoSource",
+    "VideoStreamType",
 ]
 
 

@@ -13,6 +13,7 @@ from sanderling.enums import (
     RoomMode,
     Scenario,
     StreamResourceType,
+    VideoStreamType,
 )
 from sanderling.errors import ErrorCode, PublishError, SanderlingError
 from sanderling.ids import parse_app_id
@@ -166,7 +167,8 @@ class PlayerConfig:
     """How to play a stream: by which path, and which of its tracks.
 
     ``custom``: for resource mode CUSTOM. ``switch_mode`` and ``when_stop_publish``: for mode DEFAULT, what happens when
-    this user begins and ends to publish.
+    this user begins and ends to publish. ``video_type``: the layer of a stream published in several, until
+    ``set_play_stream_video_type`` chooses another.
     """
 
     resource_mode: ResourceMode = ResourceMode.DEFAULT
@@ -175,6 +177,7 @@ class PlayerConfig:
     custom: CustomResource = field(default_factory=CustomResource)
     switch_mode: ResourceSwitchMode = ResourceSwitchMode.DEFAULT
     when_stop_publish: StreamResourceType = StreamResourceType.DEFAULT
+    video_type: VideoStreamType = VideoStreamType.DEFAULT
 
     def __post_init__(self) -> None:
         if not self.audio and not self.video:

@@ -8,7 +8,7 @@ import logging
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sanderling.enums import Channel
+from sanderling.enums import Channel, VideoStreamType
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
 from sanderling.sdk.connection import websocket_url
@@ -137,6 +137,10 @@ class Engine:
         player = self._room.players.get(stream_id) if self._room is not None else None
         if player is not None:
             await player.stop()
+
+    async def set_play_stream_video_type(self, stream_id: str, video_type: VideoStreamType) -> None:
+        """Choose the layer of a stream published in several, while it plays or before. 1000002 without a login."""
+        await self._member().set_play_stream_video_type(stream_id, video_type)
 
     async def start_preview(self, source: Source, *, channel: Channel = Channel.MAIN) -> Preview:
         """Run ``source`` without publishing it; the :class:`Preview` iterates over its pictures."""

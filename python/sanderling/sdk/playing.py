@@ -16,6 +16,7 @@ from sanderling.enums import (
     ResourceMode,
     ResourceType,
     StreamEvent,
+    VideoStreamType,
 )
 from sanderling.errors import ErrorCode, PlayError, SanderlingError, error_for
 from sanderling.sdk.action import Action
@@ -58,6 +59,7 @@ class Player:
         loop = asyncio.get_running_loop()
         self._room = room
         self._config = config
+        self._video_type = config.video_type
         self._task: asyncio.Task[None] | None = None
         self._registered = False
         self._came = asyncio.Event()
@@ -109,6 +111,27 @@ class Player:
         await self._room.session.request(
             lambda seq: messages.SwitchResource(seq, self.stream_id, int(resource)), messages.Ok
         )
+
+    async def set_video_type(self, video_type: VideoStreamType) -> None:
+        """Choose the layer of a stream published in several; it shows at that layer's next key frame.
+
+        Counts for this play until it ends, over interruptions too. 1004011 when nothing is played.
+        """
+        if self.state is PlayerState.NO_PLAY:
+            raise PlayError(ErrorCode.STREAM_NOT_PLAYED, f"stream {self.stream_id} is not played any more")
+        self._video_type = video_type
+        if not self._registered:
+            return  # the request to play carries it
+        try:
+            await self._room.session.request(
+                lambda seq: messages.SetVideoType(seq, self.stream_id, int(video_type)), messages.Ok
+            )
+        except SanderlingError as error:
+            # The server does not hold this play now: it will be asked for again, with the new choice.
+            if self.state is PlayerState.NO_PLAY or not (
+                error.code is ErrorCode.STREAM_NOT_PLAYED or is_passing(error)
+            ):
+                raise
 
     async def stop(self) -> None:
         """Stop playing; NO_PLAY. Iterators end normally. Idempotent."""
@@ -304,6 +327,7 @@ class Player:
                 ),
                 switch_mode=int(config.switch_mode),
                 when_stop_publish=int(config.when_stop_publish),
+                video_type=int(self._video_type),
             ),
             messages.PlayOk,
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
-from sanderling.enums import Channel, RoomStateReason
+from sanderling.enums import Channel, RoomStateReason, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
 from sanderling.sdk.action import Action
@@ -24,6 +25,9 @@ from sanderling.signaling import messages
 from sanderling.signaling.client import Ended, Notice
 
 __all__ = ["Login", "Room"]
+
+MAX_VIDEO_TYPES = 1000
+"""Streams whose layer is remembered for plays to come; beyond it the oldest choice is forgotten."""
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
@@ -50,6 +54,7 @@ class Room:
         self._roster = Roster(room_id, self.emit, self._stream_changed)
         self._publishers: dict[Channel, Publisher] = {}
         self._players: dict[str, Player] = {}
+        self._video_types: dict[str, VideoStreamType] = {}
         self._ended_publishers: list[Publisher] = []
         self._closing: asyncio.Task[None] | None = None
         self.id = room_id
@@ -112,9 +117,34 @@ class Room:
             return Playing(None, future, lambda: None)
         player = self._players.get(stream_id)
         if player is None:
-            player = self._players[stream_id] = Player(self, stream_id, config or PlayerConfig())
+            chosen = config or PlayerConfig()
+            if stream_id in self._video_types:
+                chosen = replace(chosen, video_type=self._video_types[stream_id])
+            player = self._players[stream_id] = Player(self, stream_id, chosen)
             player.begin()
         return Playing(player, player.ready, player.undo)
+
+    async def set_play_stream_video_type(self, stream_id: str, video_type: VideoStreamType) -> None:
+        """Choose the layer of a stream published in several: of the play that runs, and of later ones in this room.
+
+        1000014–1000016 streamID, 1000017 for an unknown type, 1000002 when not logged in.
+        """
+        self._check_member()
+        parse_stream_id(stream_id)
+        try:
+            chosen = VideoStreamType(video_type)
+        except ValueError:
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"video type {video_type!r} does not exist",
+                hint="see VideoStreamType",
+            ) from None
+        if stream_id not in self._video_types and len(self._video_types) >= MAX_VIDEO_TYPES:
+            self._video_types.pop(next(iter(self._video_types)))
+        self._video_types[stream_id] = chosen
+        player = self._players.get(stream_id)
+        if player is not None:
+            await player.set_video_type(chosen)
 
     @property
     def publishers(self) -> Mapping[Channel, Publisher]:

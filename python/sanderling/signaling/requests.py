@@ -21,6 +21,7 @@ __all__ = [
     "SetDeviceState",
     "SetRoomExtraInfo",
     "SetStreamExtraInfo",
+    "SetVideoType",
     "StopPlay",
     "StopPublish",
     "StreamData",
@@ -183,6 +184,8 @@ class Play(Message, frozen=True, tag="play"):
     """ResourceSwitchMode of mode DEFAULT: 0 and 1 RTC while this user publishes, 2 keep what was chosen."""
     when_stop_publish: int = 0
     """For mode DEFAULT, the path after this user published: 0 as before, 1 CDN, 2 L3."""
+    video_type: int = 0
+    """VideoStreamType: the layer wanted of a stream with several; 0 = what the network carries."""
 
 
 class StopPlay(Message, frozen=True, tag="stop_play"):
@@ -198,6 +201,17 @@ class SwitchResource(Message, frozen=True, tag="switch_resource"):
     seq: int
     stream_id: str
     resource: int
+
+
+class SetVideoType(Message, frozen=True, tag="set_video_type"):
+    """Choose the video layer of a running play (VideoStreamType: 0 by the network, 1 small, 2 big). Reply: Ok.
+
+    The change shows at the next key frame of that layer, which the server asks for; until then the former goes on.
+    """
+
+    seq: int
+    stream_id: str
+    video_type: int
 
 
 class ViewerOffer(Message, frozen=True, tag="viewer_offer"):
@@ -288,6 +302,7 @@ ClientMessage = (
     | Play
     | StopPlay
     | SwitchResource
+    | SetVideoType
     | ViewerOffer
     | SetRoomExtraInfo
     | Broadcast

@@ -39,6 +39,7 @@ from sanderling.signaling.messages import (
     Play,
     Publish,
     RoomConfig,
+    SetVideoType,
     StopPlay,
     StopPublish,
     StreamNotice,
@@ -145,6 +146,8 @@ class RoomManager:
             await self._playing.play(member, message)
         elif isinstance(message, StopPlay):
             await self._playing.stop(member, message)
+        elif isinstance(message, SetVideoType):
+            await self._playing.set_video_type(member, message)
         elif isinstance(message, ViewerOffer):
             await self._playing.viewer_offer(member, message)
         elif isinstance(message, Logout):

@@ -7,7 +7,7 @@ import structlog
 
 from sanderling.bridge import MediaFailed, SessionHandle
 from sanderling.bridge.events import Flowing
-from sanderling.enums import PlayerState
+from sanderling.enums import PlayerState, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError
 from sanderling.ids import parse_stream_id
 from sanderling.server.bus.base import stream_subject
@@ -22,6 +22,7 @@ from sanderling.signaling.messages import (
     Play,
     PlayerStateNotice,
     PlayOk,
+    SetVideoType,
     SlotBound,
     StopPlay,
     Track,
@@ -32,6 +33,14 @@ from sanderling.signaling.messages import (
 __all__ = ["Playing"]
 
 log = structlog.get_logger("rooms")
+
+
+def _not_played(stream_id: str) -> PlayError:
+    return PlayError(
+        ErrorCode.STREAM_NOT_PLAYED,
+        f"stream {stream_id!r} is not being played by this session",
+        hint="play it first, or give the play its video_type",
+    )
 
 
 class Playing:
@@ -107,6 +116,7 @@ class Playing:
         """Look the stream up, choose the path, bind it to a slot, reply. Repeating a play repeats its reply."""
         stream_id = parse_stream_id(message.stream_id)
         mode = policy.check_play(message)
+        layer = policy.check_video_type(message.video_type)
         held = member.plays.get(stream_id)
         if held is not None and held.ok is not None:
             member.send(msgspec.structs.replace(held.ok, seq=message.seq))
@@ -141,7 +151,7 @@ class Playing:
             lambda payload: self._stream_ended(member, play, payload),
         )
         try:
-            await self._bind(member, viewer, play, message, path)
+            await self._bind(member, viewer, play, message, path, layer)
         except BaseException:
             self._forget(member, play)
             raise
@@ -158,12 +168,20 @@ class Playing:
         return entry.publisher
 
     async def _bind(
-        self, member: Member, viewer: SessionHandle, play: PlayRecord, message: Play, path: int
+        self,
+        member: Member,
+        viewer: SessionHandle,
+        play: PlayRecord,
+        message: Play,
+        path: int,
+        layer: VideoStreamType,
     ) -> None:
         try:
             binding = await self._context.engine.bind(
                 viewer, play.publisher, audio=message.audio, video=message.video
             )
+            if layer is not VideoStreamType.DEFAULT and not play.ended:
+                await self._context.engine.set_layer(viewer, play.publisher, int(layer))
         except MediaFailed as error:
             raise policy.play_failure(error, play.stream_id) from None
         check_present(member)
@@ -186,6 +204,24 @@ class Playing:
         early, play.early = play.early, []
         for event in early:
             self._flowing(member, play, event)
+
+    async def set_video_type(self, member: Member, message: SetVideoType) -> None:
+        """Choose the layer of a stream that is played; 1004011 when it is not. It is the same for one-layer streams."""
+        stream_id = parse_stream_id(message.stream_id)
+        layer = policy.check_video_type(message.video_type)
+        play = member.plays.get(stream_id)
+        if play is None or play.ok is None or member.viewer is None:
+            raise _not_played(stream_id)
+        try:
+            await self._context.engine.set_layer(member.viewer, play.publisher, int(layer))
+        except MediaFailed as error:
+            check_present(member)
+            if error.reason in ("unknown_session", "unknown_stream"):
+                # The stream or the viewer ended at the same moment.
+                raise _not_played(stream_id) from None
+            raise policy.play_failure(error, stream_id) from None
+        check_present(member)
+        member.send(Ok(message.seq))
 
     async def stop(self, member: Member, message: StopPlay) -> None:
         """Free the slot; a stream that is not played (any more) is fine."""

@@ -7,7 +7,7 @@ import re
 
 from sanderling import tokens
 from sanderling.bridge import MediaFailed
-from sanderling.enums import Channel, ResourceMode
+from sanderling.enums import Channel, ResourceMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError, TokenError
 from sanderling.server.storage import Project
 from sanderling.signaling.messages import PROTOCOL_VERSION, Login, Play, Publish
@@ -171,6 +171,18 @@ def check_play(message: Play) -> ResourceMode:
             ErrorCode.ILLEGAL_PARAMETER,
             f"resource mode {message.resource_mode} does not exist",
             hint="0 default, 1 CDN, 2 L3, 3 RTC, 5 custom",
+        ) from None
+
+
+def check_video_type(value: int) -> VideoStreamType:
+    """Return the video layer asked for; 1000017 for an unknown one."""
+    try:
+        return VideoStreamType(value)
+    except ValueError:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER,
+            f"video type {value} does not exist",
+            hint="0 by the network, 1 small, 2 big",
         ) from None
 
 

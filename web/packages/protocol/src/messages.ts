@@ -150,6 +150,7 @@ export interface Play {
   readonly custom?: PathChoice;
   readonly switch_mode?: number;
   readonly when_stop_publish?: number;
+  readonly video_type?: number;
 }
 
 /** Resource mode CUSTOM: the path (ResourceType: 0 CDN, 1 RTC, 2 L3) by whether this user publishes. */
@@ -172,6 +173,14 @@ export interface SwitchResource {
   readonly seq: number;
   readonly stream_id: string;
   readonly resource: number;
+}
+
+/** Choose the video layer of a running play (VideoStreamType: 0 by the network, 1 small, 2 big). Reply: Ok. The change shows at the next key frame of that layer, which the server asks for; until then the former goes on. */
+export interface SetVideoType {
+  readonly type: "set_video_type";
+  readonly seq: number;
+  readonly stream_id: string;
+  readonly video_type: number;
 }
 
 /** Make the viewer transport, grow its pool of slots or replace it. Reply: ViewerAnswer or Error. An offer with another certificate fingerprint is a new transport: plays on the former one end. */
@@ -537,6 +546,7 @@ export type ClientMessage =
   | Play
   | StopPlay
   | SwitchResource
+  | SetVideoType
   | ViewerOffer
   | SetRoomExtraInfo
   | Broadcast
@@ -650,7 +660,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   Play: {
     required: ["seq", "stream_id"],
-    fields: { seq: "integer", stream_id: "string", resource_mode: "integer", audio: "boolean", video: "boolean", custom: "PathChoice", switch_mode: "integer", when_stop_publish: "integer" },
+    fields: { seq: "integer", stream_id: "string", resource_mode: "integer", audio: "boolean", video: "boolean", custom: "PathChoice", switch_mode: "integer", when_stop_publish: "integer", video_type: "integer" },
   },
   PathChoice: {
     required: [],
@@ -663,6 +673,10 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   SwitchResource: {
     required: ["seq", "stream_id", "resource"],
     fields: { seq: "integer", stream_id: "string", resource: "integer" },
+  },
+  SetVideoType: {
+    required: ["seq", "stream_id", "video_type"],
+    fields: { seq: "integer", stream_id: "string", video_type: "integer" },
   },
   ViewerOffer: {
     required: ["seq", "offer"],
@@ -847,6 +861,7 @@ export const CLIENT_TYPES: Readonly<Record<string, string>> = {
   play: "Play",
   stop_play: "StopPlay",
   switch_resource: "SwitchResource",
+  set_video_type: "SetVideoType",
   viewer_offer: "ViewerOffer",
   set_room_extra_info: "SetRoomExtraInfo",
   broadcast: "Broadcast",
