@@ -20,7 +20,7 @@ PAGES := python/sanderling/server/static/debug/index.html
 CLIP := python/sanderling/demo/material/bigbuckbunny.mp4
 NODE_MODULES := web/node_modules/.package-lock.json
 
-RUST_SOURCES := $(shell find crates/media crates/rtc crates/sfu crates/io crates/py \
+RUST_SOURCES := $(shell find crates/media crates/rtc crates/sfu crates/io crates/load crates/py \
 	-path '*/tests/*' -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 

@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "EngineBusy",
     "EngineClosed",
+    "Load",
     "NullForwarder",
     "bench_event_cost",
     "bench_send_floor",
@@ -162,3 +163,78 @@ class NullForwarder:
         """
     def close(self) -> dict[str, Any]:
         """Stop and join the thread; the last report. Idempotent."""
+
+@final
+class Load:
+    """Load generator: real viewers and publishers (ICE, DTLS, SRTP, feedback) on native threads of their own.
+
+    Signalling is the caller's: it carries offers and answers between this and any server. Times are nanoseconds of
+    ``time.monotonic_ns()``; ``None`` is what has not happened. Every session takes a socket, i.e. a file descriptor.
+    Methods raise ValueError for what the arguments or the session do not allow, with the remedy, OSError for what the
+    system refuses, RuntimeError once closed or in a forked child. They wait for the session's thread, some microseconds.
+    """
+
+    def __new__(cls, *, threads: int = 1, listen: str = "127.0.0.1", seed: int = 0, loss: float = 0.0) -> Load:
+        """Start ``threads`` threads (1 to 64) for viewers and one for publishers.
+
+        ``listen``: address that sockets are bound to and candidates name. ``seed``: of everything random; 0 = another
+        one each time. ``loss``: share of media packets (0 to 1) that viewers throw away on arrival, before they count
+        or acknowledge them: what a lossy last mile does.
+        """
+    def open_viewer(
+        self, *, slots: int = 1, check: bool = False, audio: bool = True, video: bool = True
+    ) -> tuple[int, str]:
+        """A viewer and its offer: ``slots`` (1 to 128) receive-only sections of each kind, VP8, VP9, AV1, H264 with
+        RTX and Opus, transport-cc, playout delay, the candidate inside.
+
+        ``check``: open every packet, and check the pattern's bytes and order; others are opened until the second frame
+        and after a loss until a key frame, and counted by their headers otherwise.
+        """
+    def accept_offer(self, offer: str, *, check: bool = False) -> tuple[int, str]:
+        """A viewer that takes a server's offer, and its answer; it begins to connect at once."""
+    def open_publisher(
+        self, *, codec: str = "vp8", audio: bool = False, key_frames_on_request: bool = True
+    ) -> tuple[int, str]:
+        """A publisher and its offer. ``codec``: vp8, vp9, av1, h264. ``audio``: 50 packets of Opus a second from the
+        connection on. ``key_frames_on_request``: whether the pattern makes a key frame when one is asked for."""
+    def answer(self, session: int, sdp: str) -> None:
+        """Take the server's answer and begin to connect (ICE, then DTLS, whose certificate has to be the answer's)."""
+    def frame(self, publisher: int, data: bytes, rtp_timestamp: int, key_frame: bool) -> None:
+        """Packetise an encoded frame and send it now, unpaced. ``rtp_timestamp``: 90 kHz, modulo 2^32. ``data``: VP8
+        and VP9 frames, H264 with start codes, AV1 OBUs with sizes. ValueError until the publisher is connected."""
+    def start_pattern(
+        self,
+        publisher: int,
+        *,
+        packets_per_second: int,
+        packet_bytes: int = 1160,
+        burst: int = 1,
+        gop_packets: int = 500,
+    ) -> None:
+        """Send synthetic VP8 that ``check`` verifies byte for byte, from the connection on.
+
+        ``burst`` packets (1 to 256) leave back to back and are one frame; ``packets_per_second`` counts packets.
+        ``packet_bytes``: RTP payload, 38 to 1400. A key frame every ``gop_packets`` packets, and when asked for."""
+    def stop_pattern(self, publisher: int) -> int:
+        """Stop. Packets of the pattern that were sent, repairs not counted."""
+    def publisher_report(self, publisher: int) -> dict[str, Any]:
+        """connected, connected_ns, packets_sent (video, without repairs), bytes_sent, key_frame_requests (PLI and FIR),
+        request_times_ns (the first 100 000), nacks (packets asked for again), repairs_sent, skipped (packets of the
+        pattern more than 100 ms overdue, left out), ended (why the connection is over)."""
+    def viewer_report(self, viewer: int) -> dict[str, Any]:
+        """opened_ns, connected_ns, first_packet_ns, first_key_frame_ns (whole), second_frame_ns (another whole frame),
+        ended, the counts of ``report``, and streams: a list of dicts with ssrc, kind, codec, packets, lost, repaired
+        and the three times of that source."""
+    def report(self) -> dict[str, int]:
+        """Counts over all viewers there ever were: packets (in their own right), bytes, lost (a gap that stayed open for
+        1 s), missing (a gap still open), repaired (by RTX), repeated, checked (opened and right), corrupted (not
+        authentic, damaged or out of order), nacks_sent, key_frames_asked, dropped (thrown away by ``loss``); viewers
+        and connected count open ones. What never came behind the last packet shows in no gap: compare ``packets +
+        repaired`` with what was sent."""
+    def take_frames(self, viewer: int) -> list[tuple[bytes, int, bool, int]]:
+        """Whole video frames of a viewer with ``check`` since the last call, at most 4 096: (data, rtp_timestamp,
+        key_frame, arrival_ns)."""
+    def close_session(self, session: int) -> None:
+        """Say goodbye (DTLS close_notify) and forget the session; its counts stay in ``report``."""
+    def close(self) -> None:
+        """Say goodbye everywhere, stop and join the threads, close the sockets. Idempotent."""

@@ -130,15 +130,13 @@ impl Assembler {
 
     /// The last packet of the next frame, when all of it is there.
     fn whole(&self) -> Option<u64> {
-        let mut expected = self.next?;
-        for (sequence, part) in &self.parts {
+        for (expected, (sequence, part)) in (self.next?..).zip(&self.parts) {
             if *sequence != expected {
                 return None;
             }
             if part.marker {
-                return Some(*sequence);
+                return Some(expected);
             }
-            expected += 1;
         }
         None
     }

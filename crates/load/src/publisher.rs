@@ -200,7 +200,6 @@ impl Publisher {
         let Some(opened) = self.transport.open_rtcp(scratch) else {
             return;
         };
-        let opened = &*opened;
         let media = self.offer.video.media;
         rtcp::read(opened, |said| match said {
             Said::KeyFrame { ssrc } if ssrc == media => self.key_frame_wanted(now),

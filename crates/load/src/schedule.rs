@@ -151,7 +151,7 @@ mod tests {
             assert_eq!(*us, index * 4_000);
             assert_eq!((burst.number, burst.packets), (index * 4, 4));
             assert_eq!(u64::from(burst.timestamp), 91_000 + index * 360);
-            assert_eq!(burst.key_frame, index % 5 == 0, "burst {index}");
+            assert_eq!(burst.key_frame, index.is_multiple_of(5), "burst {index}");
         }
     }
 

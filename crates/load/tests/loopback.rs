@@ -99,6 +99,7 @@ impl Rig {
             ticket,
             session,
             offer,
+            codecs: Vec::new(),
         });
         let load = &self.load;
         until("the publisher", || {

@@ -7,6 +7,7 @@
 mod bench;
 mod engine;
 mod events;
+mod load;
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -37,6 +38,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EngineBusy", module.py().get_type::<EngineBusy>())?;
     module.add("EngineClosed", module.py().get_type::<EngineClosed>())?;
     module.add_class::<engine::Engine>()?;
+    module.add_class::<load::Load>()?;
     module.add_class::<bench::NullForwarder>()?;
     module.add_function(wrap_pyfunction!(bench::bench_event_cost, module)?)?;
     module.add_function(wrap_pyfunction!(bench::bench_send_floor, module)?)?;
