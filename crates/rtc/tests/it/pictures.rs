@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use sanderling_media::{Codec, DependencyDescriptor, Extensions, Kind, PictureNumbers};
-use sanderling_rtc::{Certificate, EgressViewer, Header, Str0mViewer};
+use sanderling_rtc::{Certificate, EgressViewer, Event, Header, Str0mPublisher, Str0mViewer};
+use str0m::RtcConfig;
+use str0m::media::Direction;
+use str0m::rtp::{ExtensionValues, RtpWrite};
 
-use crate::rig::{Descriptor, Engine, Rig, packet, track};
+use crate::rig::{Descriptor, Engine, Rig, packet, track, with_descriptors};
 use crate::{config, vector};
 
 /// Payload of the codec with a number, 15 bits wide where it stands in the payload.
@@ -34,7 +37,11 @@ fn numbers<S: Engine>(
     codec: Codec,
     lose: fn(usize) -> bool,
 ) -> Vec<(u16, Option<u8>)> {
-    let mut rig: Rig<S> = Rig::describing(Instant::now(), certificate);
+    let codecs: fn(RtcConfig) -> RtcConfig = |config| {
+        let config = config.clear_codecs().enable_opus(true).enable_vp8(true);
+        with_descriptors(config.enable_vp9(true).enable_av1(true))
+    };
+    let mut rig: Rig<S> = Rig::describing(Instant::now(), certificate, Direction::RecvOnly, codecs);
     rig.lose = lose;
     assert!(rig.session.bind(0, &track(codec)));
     rig.session.repair_from(0, Kind::Video, &rig.store);
@@ -106,6 +113,56 @@ fn numbers_reach_the_client_as_they_were_rewritten() {
         assert_eq!(oracle.len(), 60);
         assert!(ours.iter().all(|number| oracle.contains(number)), "{codec}");
     }
+}
+
+/// Descriptors that the server takes from a publisher of one codec.
+fn published(
+    codec: Codec,
+    codecs: fn(RtcConfig) -> RtcConfig,
+) -> Vec<Option<DependencyDescriptor>> {
+    let certificate = Certificate::generate().unwrap();
+    let mut rig: Rig<Str0mPublisher> =
+        Rig::describing(Instant::now(), &certificate, Direction::SendOnly, codecs);
+    rig.events.clear();
+    for number in 0..30_u16 {
+        let mut values = ExtensionValues::default();
+        let bytes = descriptor(number).unwrap().as_bytes().to_vec();
+        values.user_values.set(Descriptor(bytes));
+        let media = rig.rtc.media(rig.mids[1]).unwrap();
+        let payload_type = media.remote_pts()[0];
+        let mid = rig.mids[1];
+        let mut direct = rig.rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(mid, None).unwrap();
+        let write = RtpWrite::new(
+            payload_type,
+            u64::from(number).into(),
+            u32::from(number) * 3_000,
+            rig.now,
+            payload(codec, number),
+        );
+        stream.write_rtp(write.ext_vals(values));
+        rig.run(Duration::from_millis(30));
+    }
+    let packets = rig.events.into_iter().filter_map(|event| match event {
+        Event::Packet { packet, .. } => Some(packet.extensions.dependency),
+        _ => None,
+    });
+    packets.collect()
+}
+
+#[test]
+fn a_publishers_descriptors_are_taken_with_av1_alone() {
+    let av1 = published(Codec::Av1, |config| {
+        let config = config.clear_codecs().enable_opus(true).enable_av1(true);
+        with_descriptors(config)
+    });
+    let expected: Vec<_> = (0..30).map(descriptor).collect();
+    assert_eq!(av1, expected);
+    let vp8 = published(Codec::Vp8, |config| {
+        let config = config.clear_codecs().enable_opus(true).enable_vp8(true);
+        with_descriptors(config)
+    });
+    assert_eq!(vp8, vec![None; 30]);
 }
 
 #[test]

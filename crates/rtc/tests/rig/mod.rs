@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sanderling_media::{Codec, Extensions, Kind, LayerStore, Packet, Path, Protocol};
 use sanderling_rtc::{
     Certificate, Config, EgressViewer, Event, Output, Profile, Random, Rejected, Session,
-    Str0mViewer, TrackInfo, WallClock,
+    Str0mPublisher, Str0mViewer, TrackInfo, WallClock,
 };
 use str0m::change::SdpAnswer;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
@@ -30,6 +30,14 @@ pub trait Engine: Session + Sized {
 
 impl Engine for EgressViewer {
     const NAME: &'static str = "egress";
+
+    fn open(now: Instant, offer: &str, config: Config) -> Result<(Self, String), Rejected> {
+        Self::open(now, offer, config)
+    }
+}
+
+impl Engine for Str0mPublisher {
+    const NAME: &'static str = "publisher";
 
     fn open(now: Instant, offer: &str, config: Config) -> Result<(Self, String), Rejected> {
         Self::open(now, offer, config)
@@ -173,19 +181,30 @@ impl<S: Engine> Rig<S> {
         set_up: fn(RtcConfig) -> RtcConfig,
         change: fn(String) -> String,
     ) -> Self {
+        Self::in_direction(now, certificate, slots, Direction::RecvOnly, set_up, change)
+    }
+
+    fn in_direction(
+        now: Instant,
+        certificate: &Certificate,
+        slots: usize,
+        direction: Direction,
+        set_up: fn(RtcConfig) -> RtcConfig,
+        change: fn(String) -> String,
+    ) -> Self {
         let mut rtc = set_up(Rtc::builder().set_rtp_mode(true)).build(now);
         rtc.add_local_candidate(Candidate::host(client(), Str0mProtocol::Udp).unwrap());
         let mut changes = rtc.sdp_api();
         let mut mids = Vec::new();
         for _ in 0..slots {
             for kind in [MediaKind::Audio, MediaKind::Video] {
-                mids.push(changes.add_media(kind, Direction::RecvOnly, None, None, None));
+                mids.push(changes.add_media(kind, direction, None, None, None));
             }
         }
         let distinct: std::collections::HashSet<_> = mids.iter().collect();
         if distinct.len() < mids.len() {
             // The client draws them by lot, three letters each.
-            return Self::with_offer(now, certificate, slots, set_up, change);
+            return Self::in_direction(now, certificate, slots, direction, set_up, change);
         }
         let (offer, pending) = changes.apply().unwrap();
         let config = config(now, certificate, 5);
@@ -225,23 +244,16 @@ impl<S: Engine> Rig<S> {
         rig
     }
 
-    /// A connected client that takes VP8, VP9 and AV1, the last with dependency descriptors.
-    pub fn describing(now: Instant, certificate: &Certificate) -> Self {
-        let set_up: fn(RtcConfig) -> RtcConfig = |config| {
-            config
-                .clear_codecs()
-                .enable_vp8(true)
-                .enable_opus(true)
-                .enable_vp9(true)
-                .enable_av1(true)
-                .set_extension(
-                    11,
-                    Extension::with_serializer(DESCRIPTOR_URI, DescriptorReader),
-                )
-        };
-        let mut rig = Self::with_offer(now, certificate, 1, set_up, |offer| {
-            offer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n")
-        });
+    /// A connected client of one slot that speaks some codecs, and dependency descriptors.
+    pub fn describing(
+        now: Instant,
+        certificate: &Certificate,
+        direction: Direction,
+        codecs: fn(RtcConfig) -> RtcConfig,
+    ) -> Self {
+        let allow_long: fn(String) -> String =
+            |offer| offer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n");
+        let mut rig = Self::in_direction(now, certificate, 1, direction, codecs, allow_long);
         rig.run(Duration::from_millis(500));
         assert!(rig.seen.connected, "{} did not connect", S::NAME);
         rig
@@ -395,12 +407,26 @@ const DESCRIPTOR_URI: &str =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor(pub Vec<u8>);
 
-#[derive(Debug)]
-struct DescriptorReader;
+/// Add the descriptors to what a client speaks.
+pub fn with_descriptors(config: RtcConfig) -> RtcConfig {
+    let descriptors = Extension::with_serializer(DESCRIPTOR_URI, Descriptors);
+    config.set_extension(11, descriptors)
+}
 
-impl ExtensionSerializer for DescriptorReader {
-    fn write_to(&self, _buf: &mut [u8], _values: &ExtensionValues) -> usize {
-        0
+#[derive(Debug)]
+struct Descriptors;
+
+impl ExtensionSerializer for Descriptors {
+    fn write_to(&self, buf: &mut [u8], values: &ExtensionValues) -> usize {
+        let descriptor = values.user_values.get::<Descriptor>();
+        descriptor.map_or(0, |Descriptor(bytes)| {
+            buf[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
+    fn requires_two_byte_form(&self, values: &ExtensionValues) -> bool {
+        values.user_values.get::<Descriptor>().is_some()
     }
 
     fn parse_value(&self, buf: &[u8], values: &mut ExtensionValues) -> bool {
