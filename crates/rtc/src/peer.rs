@@ -362,7 +362,7 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
     for codec in negotiated
         .sections
         .iter()
-        .flat_map(|section| &section.codecs)
+        .flat_map(|section| section.codecs.iter())
     {
         if known.contains(&codec.payload_type) {
             continue;

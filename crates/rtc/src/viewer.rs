@@ -110,7 +110,7 @@ impl Str0mViewer {
                             mid: mid(&agreed.mid),
                             ssrc: self.peer.random.ssrc(),
                             repair: repairable.then(|| self.peer.random.ssrc()),
-                            codecs: agreed.codecs.clone(),
+                            codecs: agreed.codecs.to_vec(),
                             active,
                             bound: None,
                             declared: false,

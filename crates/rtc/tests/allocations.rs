@@ -1,4 +1,4 @@
-//! Once it is warm, forwarding a packet allocates nothing.
+//! Once it is warm, forwarding a packet allocates nothing, and a viewer stays small.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 #[path = "rig/allocator.rs"]
@@ -83,6 +83,49 @@ fn a_forward_allocates_nothing() {
         allocations(|config| config.clear_codecs().enable_vp8(true).enable_opus(true)),
         (1_000, 0)
     );
+}
+
+/// Heap of a viewer with so many bound slots after ten seconds at 250 packets a second on each.
+fn heap(slots: usize) -> i64 {
+    let certificate = Certificate::generate().unwrap();
+    let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, slots);
+    let mut sink = Sink {
+        room: [0; 2048],
+        datagrams: 0,
+    };
+    let mut buffer = [0; 2048];
+    let start = rig.now;
+    for number in 0..2_500_u64 {
+        let now = start + Duration::from_millis(4 * number);
+        let payload = [0x90, 0x80, 0x91, 0, 1];
+        let packet = packet(Codec::Vp8, now, number, number as u32, &payload);
+        for slot in 0..rig.session.slots() {
+            let header = Header {
+                sequence: 100 + number,
+                timestamp: packet.timestamp,
+                picture: None,
+                playout_delay: None,
+            };
+            let session = &mut rig.session;
+            session
+                .write(now, slot, &packet, header, &mut sink)
+                .unwrap();
+        }
+        while !matches!(rig.session.poll(now, &mut buffer), Output::WakeAt(..)) {}
+        rig.session.handle_timeout(now);
+    }
+    let with = allocator::live();
+    drop(rig.session);
+    with - allocator::live()
+}
+
+#[test]
+fn a_viewer_stays_small() {
+    // (bound slots, bytes)
+    for (slots, limit) in [(1, 20 << 10), (16, 64 << 10)] {
+        let bytes = heap(slots);
+        assert!(bytes <= limit, "{slots} slots: {bytes} bytes");
+    }
 }
 
 #[test]

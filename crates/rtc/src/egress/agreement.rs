@@ -1,11 +1,15 @@
 //! What was agreed with the peer by offer and answer.
 
+use std::sync::Arc;
+
 use sanderling_media::Kind;
 
 use super::slot::Outlet;
 use super::{Slot, index};
 use crate::config::Config;
-use crate::sdp::{LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender};
+use crate::sdp::{
+    AgreedCodec, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender,
+};
 use crate::session::IceCredentials;
 
 /// Everything that only offers, answers and the handshake need.
@@ -63,17 +67,21 @@ impl Agreement {
         local.answer(&self.negotiated, sender)
     }
 
-    /// Let go of what only the answer needed: with a browser's two dozen codecs it is a kilobyte a section. A later
-    /// offer brings its own.
+    /// Let go of what only the answer needed: with a browser's two dozen codecs it is a kilobyte a section, and what is
+    /// left is the same for most sections. A later offer brings its own.
     pub(super) fn trim(&mut self) {
+        let line = Arc::default();
+        let mut shared: Vec<Arc<[AgreedCodec]>> = Vec::new();
         for section in &mut self.negotiated.sections {
-            section.media_line = Default::default();
-            for codec in &mut section.codecs {
-                codec.parameters = String::new();
-                codec.encoding = String::new();
-                codec.feedback = Vec::new();
-            }
-            section.codecs.shrink_to_fit();
+            section.media_line = Arc::clone(&line);
+            let bare: Arc<[AgreedCodec]> = section.codecs.iter().map(AgreedCodec::bare).collect();
+            section.codecs = match shared.iter().find(|known| **known == bare) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    shared.push(Arc::clone(&bare));
+                    bare
+                }
+            };
             section.extensions.shrink_to_fit();
         }
     }

@@ -39,7 +39,8 @@ pub(super) struct Ice {
     known: Vec<Known>,
     selected: Option<Path>,
     nominated: bool,
-    heard: Option<Instant>,
+    /// When the peer's consent ends, unless it checks again. Kept as an end, because it is asked for with each packet.
+    consented: Option<Instant>,
     first: Option<Instant>,
     answers: Vec<Answer>,
 }
@@ -53,7 +54,7 @@ impl Ice {
             known: Vec::new(),
             selected: None,
             nominated: false,
-            heard: None,
+            consented: None,
             first: None,
             answers: Vec::new(),
         }
@@ -117,7 +118,7 @@ impl Ice {
     }
 
     fn learn(&mut self, now: Instant, path: Path, check: stun::Check) {
-        self.heard = Some(now);
+        self.consented = Some(now + CONSENT);
         self.first.get_or_insert(now);
         let place = match self.known.iter().position(|known| known.path == path) {
             Some(place) => place,
@@ -175,8 +176,10 @@ impl Ice {
 
     /// Where to send, as long as the peer agrees to receive.
     pub(super) fn path(&self, now: Instant) -> Option<Path> {
-        let fresh = now.saturating_duration_since(self.heard?) < CONSENT;
-        self.selected.filter(|_| fresh)
+        match self.consented {
+            Some(end) if now < end => self.selected,
+            _ => None,
+        }
     }
 
     /// When the first check came.

@@ -18,14 +18,15 @@ const DELAYED: u8 = 1 << 5;
 const RESENT: u8 = 1 << 4;
 const LAYER: u8 = 0x0f;
 
-/// One sent packet, 16 bytes.
+/// One sent packet, 12 bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Record {
-    /// Low half of the publisher's extended sequence number: the key in the store.
-    source: u32,
     timestamp: u32,
-    /// When it was last sent, milliseconds of the session.
-    sent_ms: u32,
+    /// The publisher's sequence number: with [`Sent::latest`] it is the key in the store.
+    source: u16,
+    /// When it was last sent, milliseconds of the session. They come round after a minute: by then the record stands
+    /// for nothing in the store.
+    sent_ms: u16,
     picture: u16,
     tl0: u8,
     flags: u8,
@@ -52,6 +53,8 @@ pub(super) struct Sent {
     records: Vec<Record>,
     /// Highest sequence number so far.
     highest: Option<u64>,
+    /// The publisher's sequence number that came last on each layer, low 32 bits.
+    latest: Vec<u32>,
     /// Time to reach back, milliseconds.
     reach_ms: u32,
     /// Limits for the render delay, which are the same for all that have them.
@@ -98,12 +101,18 @@ impl Sent {
             return;
         }
         let reach_ms = self.reach_ms.clamp(REACH_MS.0, REACH_MS.1);
-        let young =
-            |old: &Record| old.flags & USED != 0 && now_ms.wrapping_sub(old.sent_ms) < reach_ms;
+        let young = |old: &Record| {
+            old.flags & USED != 0 && u32::from((now_ms as u16).wrapping_sub(old.sent_ms)) < reach_ms
+        };
         let old = self.records[self.place(header.sequence)];
         if header.sequence > highest && young(&old) && self.records.len() < MOST {
             self.grow(highest);
         }
+        let layer = usize::from(packet.layer);
+        if self.latest.len() <= layer {
+            self.latest.resize(layer + 1, 0);
+        }
+        self.latest[layer] = packet.sequence as u32;
         let picture = header.picture.unwrap_or_default();
         self.delay = header.playout_delay.or(self.delay);
         let mut flags = USED | packet.layer;
@@ -115,9 +124,9 @@ impl Sent {
         }
         let place = self.place(header.sequence);
         self.records[place] = Record {
-            source: packet.sequence as u32,
             timestamp: header.timestamp,
-            sent_ms: now_ms,
+            source: packet.sequence as u16,
+            sent_ms: now_ms as u16,
             picture: picture.number.unwrap_or(0),
             tl0: picture.tl0_index.unwrap_or(0),
             flags,
@@ -159,9 +168,9 @@ impl Sent {
             return false;
         };
         let first = record.flags & RESENT == 0;
-        let due = first || now_ms.wrapping_sub(record.sent_ms) >= again_ms;
+        let due = first || u32::from((now_ms as u16).wrapping_sub(record.sent_ms)) >= again_ms;
         if due {
-            record.sent_ms = now_ms;
+            record.sent_ms = now_ms as u16;
             record.flags |= RESENT;
         }
         due
@@ -176,9 +185,13 @@ impl Sent {
             bits: 16,
             tl0_index: Some(record.tl0),
         };
+        let layer = record.flags & LAYER;
+        let latest = *self.latest.get(usize::from(layer))?;
+        // A record reaches back much less than half the range.
+        let distance = record.source.wrapping_sub(latest as u16).cast_signed();
         Some(Resend {
-            layer: record.flags & LAYER,
-            source: record.source,
+            layer,
+            source: latest.wrapping_add_signed(distance.into()),
             timestamp: record.timestamp,
             picture: (record.flags & PATCHED != 0).then_some(picture),
             delayed: record.flags & DELAYED != 0,
@@ -222,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_sixteen_bytes() {
-        assert_eq!(size_of::<Record>(), 16);
+    fn a_record_has_twelve_bytes() {
+        assert_eq!(size_of::<Record>(), 12);
     }
 
     #[test]
@@ -284,6 +297,27 @@ mod tests {
         push(&mut sent, 10_000, 10_000, 6_000);
         let kept = (0..=10_000).filter(|number| sent.find(*number).is_some());
         assert_eq!(kept.count(), 1);
+    }
+
+    #[test]
+    fn keys_are_whole_again_across_a_wrap_and_a_new_beginning() {
+        let mut sent = Sent::default();
+        // (sequence, the publisher's)
+        let rows = [
+            (0, 0x1_fffe),
+            (1, 0x2_0001),
+            (2, 0x1_ffff),
+            (3, 0x2_0002),
+            (4, 7),
+            (5, 6),
+        ];
+        for (at, (sequence, source)) in rows.into_iter().enumerate() {
+            push(&mut sent, sequence, source, 0);
+            let begun_anew = at >= 4;
+            for (sequence, source) in &rows[if begun_anew { 4 } else { 0 }..=at] {
+                assert_eq!(sent.find(*sequence).unwrap().source, *source as u32);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! RTP headers of packets that leave (RFC 3550, RFC 8285).
 
-use sanderling_media::{Extensions, PlayoutDelay};
+use sanderling_media::{Extensions, PictureNumbers, PlayoutDelay};
 
 use crate::sdp::{HeaderExtension, Section};
 
@@ -45,8 +45,8 @@ pub(super) struct Values<'a> {
     pub(super) send_time: u32,
     /// Limits for the render delay.
     pub(super) playout: Option<PlayoutDelay>,
-    /// Number of the frame in its dependency descriptor, if it is not the one that came.
-    pub(super) frame: Option<u16>,
+    /// Picture numbers, if they are not those that came.
+    pub(super) picture: &'a Option<PictureNumbers>,
     /// What came with the packet.
     pub(super) from: &'a Extensions,
 }
@@ -168,7 +168,7 @@ impl ExtensionIds {
         if let Some(descriptor) = &values.from.dependency
             && let Some(room) = block.room(self.dependency, descriptor.as_bytes().len())
         {
-            descriptor.write(values.frame, room);
+            descriptor.write(values.picture.and_then(|picture| picture.number), room);
         }
         let length = block.at.next_multiple_of(4);
         fields.write(out, true);
@@ -292,7 +292,7 @@ mod tests {
             transport: 0x1122,
             send_time: 0x00aa_bbcc,
             playout: Some(PlayoutDelay { min: 1, max: 0x234 }),
-            frame: None,
+            picture: &None,
             from: &from,
         };
         let fixed = [0x90, 0xe0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
@@ -337,7 +337,7 @@ mod tests {
             transport: 1,
             send_time: 1,
             playout: Some(PlayoutDelay::NONE),
-            frame: None,
+            picture: &None,
             from: &from,
         };
         let header = write(&ids, &values);
@@ -372,7 +372,11 @@ mod tests {
             transport: 0x1122,
             send_time: 0x00aa_bbcc,
             playout: None,
-            frame: Some(0xabcd),
+            picture: &Some(PictureNumbers {
+                number: Some(0xabcd),
+                bits: 16,
+                tl0_index: None,
+            }),
             from: &from,
         };
         let with = ExtensionIds {

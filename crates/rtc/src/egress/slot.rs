@@ -181,6 +181,8 @@ impl Outlet {
 
     /// Where packets that the peer misses are found.
     pub(super) fn repair_from(&mut self, store: &LayerStore) {
+        // Records of another store's packets stand for nothing in this one.
+        self.sent.clear();
         self.store = Some(store.clone());
     }
 
@@ -231,7 +233,7 @@ impl Outlet {
             transport,
             send_time: moment.send_time,
             playout: header.playout_delay,
-            frame: header.picture.and_then(|picture| picture.number),
+            picture: &header.picture,
             from: &packet.extensions,
         };
         let head = self.ids.write(out, &fields, &values);
@@ -301,7 +303,7 @@ impl Outlet {
             transport,
             send_time: moment.send_time,
             playout: self.sent.delay.filter(|_| resend.delayed),
-            frame: resend.picture.and_then(|picture| picture.number),
+            picture: &resend.picture,
             from: &packet.extensions,
         };
         let head = self.ids.write(out, &fields, &values);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use sanderling_media::{Kind, Protocol};
 
-use super::negotiate::{Negotiated, Role, Section, SectionState};
+use super::negotiate::{MediaLine, Negotiated, Role, Section, SectionState};
 use crate::session::IceCredentials;
 
 /// What the server says about itself.
@@ -75,7 +75,11 @@ impl LocalDescription<'_> {
         );
         for (index, section) in negotiated.sections.iter().enumerate() {
             if section.state == SectionState::Rejected {
-                let (media, protocol, formats) = &section.media_line;
+                let MediaLine {
+                    media,
+                    protocol,
+                    formats,
+                } = &*section.media_line;
                 let _ = write!(
                     out,
                     "m={media} 0 {protocol} {}\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\na=inactive\r\n",
@@ -98,9 +102,9 @@ impl LocalDescription<'_> {
         first: bool,
         sender: Option<Sender>,
     ) {
-        let (media, protocol, _) = &section.media_line;
-        let _ = write!(out, "m={media} 9 {protocol}");
-        for codec in &section.codecs {
+        let line = &section.media_line;
+        let _ = write!(out, "m={} 9 {}", line.media, line.protocol);
+        for codec in &*section.codecs {
             let _ = write!(out, " {}", codec.payload_type);
             if let Some(repair) = codec.repair_payload_type {
                 let _ = write!(out, " {repair}");
@@ -132,7 +136,7 @@ impl LocalDescription<'_> {
         for (id, extension) in &section.extensions {
             let _ = write!(out, "a=extmap:{id} {}\r\n", extension.uri());
         }
-        for codec in &section.codecs {
+        for codec in &*section.codecs {
             let number = codec.payload_type;
             let _ = write!(out, "a=rtpmap:{number} {}\r\n", codec.encoding);
             for value in &codec.feedback {

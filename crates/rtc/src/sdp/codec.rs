@@ -44,6 +44,19 @@ impl AgreedCodec {
         })
     }
 
+    /// What a later offer is held against, without what only the answer needs.
+    pub(crate) fn bare(&self) -> Self {
+        Self {
+            codec: self.codec,
+            profile: self.profile,
+            payload_type: self.payload_type,
+            repair_payload_type: self.repair_payload_type,
+            parameters: String::new(),
+            encoding: String::new(),
+            feedback: Vec::new(),
+        }
+    }
+
     fn payload_types(&self) -> [Option<u8>; 2] {
         [Some(self.payload_type), self.repair_payload_type]
     }

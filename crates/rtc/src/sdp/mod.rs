@@ -12,7 +12,7 @@ use std::fmt;
 pub use answer::{LocalDescription, Sender};
 pub use codec::AgreedCodec;
 pub use extension::HeaderExtension;
-pub use negotiate::{Negotiated, Role, Section, SectionState};
+pub use negotiate::{MediaLine, Negotiated, Role, Section, SectionState};
 pub use offer::{Direction, OFFER_LIMIT, Offer};
 
 /// Why an offer cannot be used.

@@ -1,5 +1,7 @@
 //! From an offer to what both sides do (RFC 3264, RFC 8829 section 5.3).
 
+use std::sync::Arc;
+
 use sanderling_media::{Codec, H264Profile, Kind};
 
 use super::Rejected;
@@ -29,6 +31,17 @@ pub enum SectionState {
     Rejected,
 }
 
+/// An m= line without its port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MediaLine {
+    /// Media word.
+    pub media: String,
+    /// Transport protocol.
+    pub protocol: String,
+    /// Formats as they stand.
+    pub formats: Vec<String>,
+}
+
 /// One section of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
@@ -38,10 +51,10 @@ pub struct Section {
     pub kind: Option<Kind>,
     /// What became of it.
     pub state: SectionState,
-    /// Media word, protocol and formats of the offer, which a rejection repeats.
-    pub media_line: (String, String, Vec<String>),
+    /// What the answer repeats of the offer's m= line.
+    pub media_line: Arc<MediaLine>,
     /// Codecs in the offerer's order; exactly one for a publisher.
-    pub codecs: Vec<AgreedCodec>,
+    pub codecs: Arc<[AgreedCodec]>,
     /// Header extensions with the offerer's ids.
     pub extensions: Vec<(u8, HeaderExtension)>,
     /// Whether reduced-size RTCP was offered.
@@ -219,12 +232,12 @@ impl Negotiated {
             mid,
             kind: kind_of(offered),
             state: SectionState::Rejected,
-            media_line: (
-                offered.media.clone(),
-                offered.protocol.clone(),
-                offered.formats.clone(),
-            ),
-            codecs: Vec::new(),
+            media_line: Arc::new(MediaLine {
+                media: offered.media.clone(),
+                protocol: offered.protocol.clone(),
+                formats: offered.formats.clone(),
+            }),
+            codecs: Arc::from([]),
             extensions: Vec::new(),
             rtcp_reduced: offered.rtcp_reduced,
             ssrcs: Vec::new(),
@@ -250,7 +263,7 @@ impl Negotiated {
         if !offered.rtcp_mux {
             return Err(Rejected::at(offered.line, "a section has no a=rtcp-mux"));
         }
-        section.codecs = self.codecs(kind, offered, before, preferred);
+        section.codecs = self.codecs(kind, offered, before, preferred).into();
         if section.codecs.is_empty() {
             return Ok(section);
         }
@@ -282,11 +295,14 @@ impl Negotiated {
                 continue;
             };
             // Payload types mean one thing in the whole bundle (RFC 8843 section 10.1.1).
-            let here = self.sections.iter().flat_map(|section| &section.codecs);
+            let here = self
+                .sections
+                .iter()
+                .flat_map(|section| section.codecs.iter());
             let mut there = before
                 .into_iter()
                 .flat_map(|before| &before.sections)
-                .flat_map(|section| &section.codecs);
+                .flat_map(|section| section.codecs.iter());
             let clash = here.chain(&agreed).any(|other| other.clashes(&candidate));
             let unknown = before.is_some() && !there.any(|other| other.same(&candidate));
             if !clash && !unknown {

@@ -1,8 +1,8 @@
 //! Packets that left and are not accounted for yet, by their transport-wide number.
 
-/// Records at first and at most; the ring grows until it reaches back [`REACH`].
+/// Records at first and at most; the ring grows until it reaches back [`REACH`]. The most are half a second at 20 Mb/s.
 const LEAST: usize = 256;
-const MOST: usize = 2048;
+const MOST: usize = 1024;
 /// Time that feedback may take to come back, units of [`UNITS_PER_SECOND`].
 const REACH: u16 = (UNITS_PER_SECOND / 2) as u16;
 /// Departure times are in 4096ths of a second, and wrap after sixteen.
@@ -118,7 +118,7 @@ mod tests {
             (50, 256),
             (500, 256),
             (1_000, 512),
-            (4_000, 2_048),
+            (2_000, 1_024),
             (90_000, MOST),
         ] {
             let mut departures = Departures {
