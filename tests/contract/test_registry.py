@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sanderling.bridge import SessionHandle
-from sanderling.server.registry import InProcessRegistry, SessionEntry, StreamEntry
+from sanderling.server.registry import InProcessRegistry, Refusal, SessionEntry, StreamEntry
+from sanderling.signaling.messages import RoomExtraInfo, Stream, User
 
 IMPLEMENTATIONS = [InProcessRegistry]
 
@@ -20,8 +21,10 @@ async def registry(request):
     await made.aclose()
 
 
-def session(session_id: str, user_id: str = "alice", app_id: int = 1) -> SessionEntry:
-    return SessionEntry(app_id, user_id, session_id, "room", "192.0.2.1:5", "node")
+def session(
+    session_id: str, user_id: str = "alice", app_id: int = 1, room_id: str = "room", key: str = "key"
+) -> SessionEntry:
+    return SessionEntry(app_id, user_id, session_id, room_id, "192.0.2.1:5", "node", user_id.title(), key)
 
 
 def stream(session_id: str, stream_id: str = "cam", app_id: int = 1) -> StreamEntry:
@@ -29,9 +32,10 @@ def stream(session_id: str, stream_id: str = "cam", app_id: int = 1) -> StreamEn
 
 
 async def test_a_user_has_one_session_and_the_former_is_returned(registry):
-    assert await registry.claim_user(session("s1")) is None
-    assert await registry.claim_user(session("s2")) == session("s1")
-    assert await registry.claim_user(session("s3", app_id=2)) is None
+    assert (await registry.claim_user(session("s1"))).replaced == ()
+    assert (await registry.claim_user(session("s2"))).replaced == (session("s1"),)
+    assert (await registry.claim_user(session("s3", app_id=2))).replaced == ()
+    assert await registry.sessions(1, "alice") == (session("s2"),)
 
 
 async def test_a_stream_id_is_taken_once_per_app_id(registry):
@@ -83,7 +87,7 @@ async def test_a_released_session_leaves_nothing(registry):
     await registry.release_session(1, "alice", "s1")
     await registry.release_session(1, "alice", "s1")
     assert await registry.stream(1, "a") is None
-    assert await registry.claim_user(session("s2")) is None
+    assert (await registry.claim_user(session("s2"))).replaced == ()
 
 
 async def test_releasing_a_replaced_session_keeps_the_new_one(registry):
@@ -91,4 +95,138 @@ async def test_releasing_a_replaced_session_keeps_the_new_one(registry):
     await registry.claim_user(session("s2"))
     await registry.claim_stream(stream("s2"))
     await registry.release_session(1, "alice", "s1")
-    assert await registry.claim_user(session("s3")) == session("s2")
+    assert (await registry.claim_user(session("s3"))).replaced == (session("s2"),)
+
+
+# -------------------------------------------------------------------------------------------------- rooms
+
+
+async def arrive(registry, session_id, *, notify=True, notice_members=500):
+    return await registry.arrive(session_id, notify=notify, notice_members=notice_members)
+
+
+async def test_a_room_shows_who_has_arrived_and_no_one_else(registry):
+    for name in ("alice", "bob", "carol"):
+        await registry.claim_user(session(f"s-{name}", name))
+    first = await arrive(registry, "s-alice")
+    assert (first.users, first.online, first.announced) == ((), 1, True)
+    await arrive(registry, "s-carol", notify=False)
+    view = await arrive(registry, "s-bob")
+    assert (view.users, view.online) == ((User("alice", "Alice"),), 3)
+    assert await registry.online(1, "room") == 3
+    assert await registry.online(1, "another") == 0
+    assert {entry.session_id for entry in await registry.room_sessions(1, "room")} == {
+        "s-alice",
+        "s-bob",
+        "s-carol",
+    }
+
+
+async def test_those_beyond_the_cap_are_counted_and_not_announced(registry):
+    for number in range(3):
+        await registry.claim_user(session(f"s{number}", f"u{number}"))
+    views = [await arrive(registry, f"s{number}", notice_members=2) for number in range(3)]
+    assert [view.announced for view in views] == [True, True, False]
+    await registry.depart("s0")
+    # What was decided at the first arrival stays.
+    assert not (await arrive(registry, "s2", notice_members=2)).announced
+
+
+async def test_who_departs_is_not_listed_but_keeps_place_and_user_id(registry):
+    await registry.claim_user(session("s1"), limit=1)
+    await arrive(registry, "s1")
+    await registry.depart("s1")
+    await registry.depart("s1")
+    assert await registry.online(1, "room") == 0
+    assert (await registry.claim_user(session("s2", "bob"))).refused is Refusal.FULL
+    assert await registry.sessions(1, "alice") == (session("s1"),)
+    assert (await arrive(registry, "s1")).online == 1
+    assert await arrive(registry, "never") is None
+
+
+async def test_the_first_claim_of_a_room_decides_how_many_fit(registry):
+    await registry.claim_user(session("s1"), limit=2)
+    await registry.claim_user(session("s2", "bob"), limit=9)
+    refused = await registry.claim_user(session("s3", "carol"))
+    assert (refused.refused, refused.limit) == (Refusal.FULL, 2)
+    assert await registry.sessions(1, "carol") == ()
+    # A session that is replaced makes the place for its successor.
+    assert (await registry.claim_user(session("s4", "bob"))).refused is None
+    for user_id, session_id in (("alice", "s1"), ("bob", "s4")):
+        await registry.release_session(1, user_id, session_id)
+    # The room is new with its next claim.
+    for number in range(5):
+        assert (await registry.claim_user(session(f"n{number}", f"n{number}"))).refused is None
+
+
+async def test_a_session_beside_another_one_leaves_it_alone(registry):
+    async def beside(session_id, room_id, other=("s1", "key"), user_id="alice", max_rooms=3):
+        entry = session(session_id, user_id, room_id=room_id)
+        return (await registry.claim_user(entry, beside=other, max_rooms=max_rooms)).refused
+
+    await registry.claim_user(session("s1"))
+    assert await beside("s2", "second") is None
+    assert await beside("x", "third", ("gone", "key")) is Refusal.BESIDE_GONE
+    assert await beside("x", "third", ("s1", "wrong")) is Refusal.BESIDE_GONE
+    assert await beside("x", "third", user_id="bob") is Refusal.BESIDE_OTHER_USER
+    assert await beside("x", "room", ("s2", "key")) is Refusal.SAME_ROOM
+    assert await beside("x", "third", max_rooms=1) is Refusal.ONE_ROOM_ONLY
+    assert await beside("s3", "third") is None
+    assert await beside("x", "fourth") is Refusal.TOO_MANY_ROOMS
+    assert {entry.session_id for entry in await registry.sessions(1, "alice")} == {"s1", "s2", "s3"}
+    # Without it, all of them are replaced.
+    replaced = (await registry.claim_user(session("s9"))).replaced
+    assert {entry.session_id for entry in replaced} == {"s1", "s2", "s3"}
+
+
+async def test_a_room_lists_live_streams_in_order_and_in_parts(registry):
+    await registry.claim_user(session("s1"))
+    await registry.claim_user(session("s2", "bob"))
+    for stream_id in ("d", "b", "c", "a"):
+        await registry.claim_stream(stream("s1", stream_id))
+        live = replace(
+            stream("s1", stream_id), live=stream_id != "d", stream=Stream(stream_id, User("alice"))
+        )
+        await registry.set_stream(live)
+
+    async def listed(after, limit):
+        found = await registry.room_streams(1, "room", after=after, limit=limit)
+        return [entry.stream_id for entry in found]
+
+    assert await listed("", 2) == ["a", "b"]
+    assert await listed("b", 9) == ["c"]
+    assert {s.stream_id for s in (await arrive(registry, "s2")).streams} == {"a", "b", "c"}
+    assert (await arrive(registry, "s1")).streams == ()
+    await registry.release_stream(1, "a", "s1")
+    assert await listed("", 9) == ["b", "c"]
+    await registry.release_session(1, "alice", "s1")
+    assert await listed("", 9) == []
+
+
+async def test_a_room_holds_one_info_as_long_as_it_lives(registry):
+    def info(key, value):
+        return RoomExtraInfo(key, value, User("alice"), 5)
+
+    assert not await registry.set_room_info(1, "room", info("k", "v"))
+    await registry.claim_user(session("s1"))
+    assert await registry.set_room_info(1, "room", info("k", "v"))
+    assert await registry.set_room_info(1, "room", info("k", "w"))
+    assert not await registry.set_room_info(1, "room", info("other", "w"))
+    assert (await arrive(registry, "s1")).extra_info == (info("k", "w"),)
+    await registry.release_session(1, "alice", "s1")
+    await registry.claim_user(session("s2"))
+    assert (await arrive(registry, "s2")).extra_info == ()
+
+
+async def test_a_ban_ends_by_itself_or_is_lifted(registry):
+    await registry.ban(1, "user:alice", 100.0)
+    assert await registry.banned(1, "user:alice", 99.0)
+    assert not await registry.banned(2, "user:alice", 99.0)
+    assert not await registry.banned(1, "user:alice", 100.0)
+    await registry.ban(1, "user:alice", 100.0)
+    await registry.ban(1, "user:alice", 0.0)
+    assert not await registry.banned(1, "user:alice", 50.0)
+
+
+async def test_a_key_does_not_show(registry):
+    assert "geheim" not in repr(session("s1", key="geheim"))

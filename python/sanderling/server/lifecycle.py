@@ -29,6 +29,11 @@ __all__ = ["Services", "start_services", "stop_services"]
 log = structlog.get_logger("server")
 
 HEALTH_TIMEOUT_S = 2.0
+SETTLE_S = 5.0
+"""How long after a start clients are told that others may be about to return. Lower: those who take longer to come
+back are seen to go and come; higher: those who do not come back are seen for longer."""
+TICK_S = 0.2
+"""How often is looked whether something is due in the rooms."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,8 @@ class Services:
     """Those of this machine's interfaces at the start."""
     certificate: Certificate | None = None
     """Of the HTTPS port; None when it speaks plain HTTP."""
+    ticker: asyncio.Task[None] | None = None
+    """Looks at the rooms' agenda."""
     draining: bool = False
 
     async def health(self) -> dict[str, str]:
@@ -88,27 +95,35 @@ async def start_services(config: ServerConfig, *, native: NativeModule | None = 
         storage=storage,
         registry=registry,
         bus=bus,
-        heartbeat_ms=int(config.heartbeat_timeout_s * 1000 / 3),
+        silent_s=config.heartbeat_timeout_s,
+        settle_s=SETTLE_S,
         ice_servers=TurnServers(config.turn, secret, ttl_s=config.turn_ttl_s),
     )
     limits = SessionLimits(
         login_timeout_s=config.login_timeout_s,
-        heartbeat_timeout_s=config.heartbeat_timeout_s,
         messages_per_s=config.messages_per_s,
         messages_burst=config.messages_per_s * 2,
     )
+    rooms = RoomManager(context)
     return Services(
         config,
         storage,
         engine,
         bus,
         registry,
-        RoomManager(context),
+        rooms,
         limits,
         SourceLimits(posts_per_s=config.posts_per_s, logins_per_s=config.logins_per_s),
         addresses=addresses,
         certificate=certificate,
+        ticker=asyncio.get_running_loop().create_task(_tick(rooms)),
     )
+
+
+async def _tick(rooms: RoomManager) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        rooms.tick()
 
 
 def _certificate(config: ServerConfig, addresses: tuple[Address, ...]) -> Certificate | None:
@@ -152,6 +167,8 @@ async def stop_services(services: Services) -> None:
     """Rooms, then media, then storage. Idempotent."""
     services.draining = True
     services.rooms.drain()
+    if services.ticker is not None:
+        services.ticker.cancel()
     await services.rooms.settle()
     await services.engine.aclose()
     await services.bus.aclose()

@@ -6,7 +6,7 @@ import ipaddress
 from collections import OrderedDict
 
 from sanderling.server.addresses import parse_address
-from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.token_bucket import TokenBucket
 
 __all__ = ["BURST_S", "SourceLimiter", "SourceLimits", "source_of"]
 

@@ -60,8 +60,11 @@ class MemoryStorage:
     async def projects(self) -> list[Project]:
         return list(self.rows.values())
 
-    async def create_project(self, name: str, *, l3: bool = False, max_plays: int = 12) -> Project:
+    async def create_project(
+        self, name: str, *, l3: bool = False, max_plays: int = 12, settings: dict[str, Any] | None = None
+    ) -> Project:
         project = new_project(name, l3=l3, max_plays=max_plays, now=NOW)
+        project = replace(project, settings=change_settings(project.settings, settings or {}))
         self.rows[project.app_id] = project
         return project
 
@@ -83,6 +86,10 @@ class RecordedOutbox:
 
     def close(self, reason: str) -> None:
         self.closed = self.closed or reason
+
+    @property
+    def waiting(self) -> int:
+        return len(self.messages)
 
 
 class Client:
@@ -182,6 +189,8 @@ class World:
             registry=self.registry,
             bus=self.bus,
             clock=lambda: self.now,
+            steady=lambda: self.now,
+            started=self.now,
         )
         self.rooms = RoomManager(self.context)
 

@@ -67,7 +67,7 @@ async def test_others_see_the_user_go_after_its_streams(world, way):
     await WAYS[way][0](world, alice, project)
     stream, user = bob.take()[:2]
     assert isinstance(stream, StreamNotice)
-    assert user == UserNotice(1, (alice.user,))
+    assert user == UserNotice(1, (alice.user,), WAYS[way][1])
 
 
 @pytest.mark.parametrize("way", ["lost", "kicked"])

@@ -4,7 +4,7 @@ import asyncio
 
 from sanderling.enums import ResourceMode
 from sanderling.server.rooms.room import batches
-from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.token_bucket import TokenBucket
 from sanderling.server.ws.outbox import QueueOutbox
 from sanderling.signaling.messages import User
 

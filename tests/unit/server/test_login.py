@@ -4,7 +4,6 @@ import pytest
 
 from sanderling import tokens
 from sanderling.errors import SanderlingError
-from sanderling.server.rooms import policy
 from sanderling.signaling.messages import (
     Error,
     Heartbeat,
@@ -173,13 +172,12 @@ async def test_users_hear_of_each_other_when_both_want_to(world):
     assert (alice.take(), bob.take()) == ([], [])
     await carol.drop()
     await bob.drop()
-    assert alice.take() == [UserNotice(1, (bob.user,))]
+    assert alice.take() == [UserNotice(1, (bob.user,), 5)]
     assert carol.take() == []
 
 
-async def test_members_beyond_the_limit_are_not_announced(world, monkeypatch):
-    monkeypatch.setattr(policy, "ANNOUNCE_LIMIT", 2)
-    project = await world.project()
+async def test_members_beyond_the_limit_are_not_announced(world):
+    project = await world.project(settings={"notice_members": 2})
     clients = [world.client(f"user{number}") for number in range(3)]
     for client in clients:
         await client.login(project)
@@ -219,7 +217,7 @@ async def test_the_same_user_elsewhere_ends_the_first_session(world):
     gone, user = bob.take()
     assert isinstance(gone, StreamNotice)
     assert (gone.update, gone.streams[0].stream_id, gone.streams[0].delete_reason) == (1, "cam", 3)
-    assert user == UserNotice(1, (alice.user,))
+    assert user == UserNotice(1, (alice.user,), 3)
     # The streamID is free at once for the new session.
     await again.publish_live("cam")
     for client in (alice, bob, again):
@@ -255,6 +253,7 @@ async def test_long_lists_are_split_over_notices(world):
     project = await world.project()
     names = [f"user{number:03d}" for number in range(300)]
     for name in names:
+        world.now += 0.01  # fewer than are allowed in a second
         await world.client(name).login(project, user=User(name, "ü" * 120), viewer_offer="")
     last = world.client("last")
     reply = await last.login(project)

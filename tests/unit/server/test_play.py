@@ -6,10 +6,12 @@ import pytest
 
 from sanderling.enums import ResourceMode
 from sanderling.errors import SanderlingError
-from sanderling.server.rooms import policy
+from sanderling.server.rooms.paths import Stage, choose_path
 from sanderling.signaling.messages import (
     Error,
     Ok,
+    PathChoice,
+    Play,
     PlayerStateNotice,
     PlayOk,
     SlotBound,
@@ -80,27 +82,35 @@ async def test_only_l3_follows_the_switch_at_once(world):
 
 
 @pytest.mark.parametrize(
-    ("mode", "publishing", "l3", "path"),
+    ("mode", "stage", "l3", "wishes", "path"),
     [
-        (ResourceMode.DEFAULT, True, True, 3),
-        (ResourceMode.DEFAULT, False, True, 2),
-        (ResourceMode.DEFAULT, False, False, 3),
-        (ResourceMode.CUSTOM, True, True, 3),
-        (ResourceMode.CUSTOM, False, True, 2),
-        (ResourceMode.CUSTOM, False, False, 3),
-        (ResourceMode.ONLY_RTC, False, True, 3),
-        (ResourceMode.ONLY_L3, True, True, 2),
-        (ResourceMode.ONLY_L3, False, False, 1004072),
-        (ResourceMode.ONLY_CDN, False, True, 1000010),
+        (ResourceMode.DEFAULT, Stage.ON, True, {}, 3),
+        (ResourceMode.DEFAULT, Stage.ON, True, {"switch_mode": 1}, 3),
+        (ResourceMode.DEFAULT, Stage.ON, True, {"switch_mode": 2}, 2),
+        (ResourceMode.DEFAULT, Stage.BEFORE, True, {}, 2),
+        (ResourceMode.DEFAULT, Stage.BEFORE, False, {}, 3),
+        (ResourceMode.DEFAULT, Stage.AFTER, True, {}, 2),
+        (ResourceMode.DEFAULT, Stage.AFTER, True, {"when_stop_publish": 2}, 2),
+        (ResourceMode.DEFAULT, Stage.AFTER, True, {"when_stop_publish": 1}, 1000010),
+        (ResourceMode.CUSTOM, Stage.BEFORE, True, {}, 3),
+        (ResourceMode.CUSTOM, Stage.BEFORE, True, {"custom": PathChoice(2, 1, 0)}, 2),
+        (ResourceMode.CUSTOM, Stage.BEFORE, False, {"custom": PathChoice(2, 1, 0)}, 1004072),
+        (ResourceMode.CUSTOM, Stage.ON, True, {"custom": PathChoice(2, 1, 0)}, 3),
+        (ResourceMode.CUSTOM, Stage.AFTER, True, {"custom": PathChoice(2, 1, 0)}, 1000010),
+        (ResourceMode.ONLY_RTC, Stage.BEFORE, True, {}, 3),
+        (ResourceMode.ONLY_L3, Stage.ON, True, {}, 2),
+        (ResourceMode.ONLY_L3, Stage.BEFORE, False, {}, 1004072),
+        (ResourceMode.ONLY_CDN, Stage.BEFORE, True, {}, 1000010),
     ],
 )
-def test_the_path_follows_mode_publishing_and_switch(mode, publishing, l3, path):
+def test_the_path_follows_mode_stage_and_switch(mode, stage, l3, wishes, path):
+    message = Play(1, "cam", **wishes)
     if path > 5:
         with pytest.raises(SanderlingError) as caught:
-            policy.choose_path(mode, publishing=publishing, l3=l3)
+            choose_path(mode, stage=stage, l3=l3, message=message)
         assert int(caught.value.code) == path
     else:
-        assert policy.choose_path(mode, publishing=publishing, l3=l3) == path
+        assert choose_path(mode, stage=stage, l3=l3, message=message) == path
 
 
 async def test_the_default_path_is_rtc_while_the_viewer_publishes_itself(world):

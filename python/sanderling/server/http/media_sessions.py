@@ -27,7 +27,7 @@ from sanderling.ids import AppId, parse_app_id, parse_room_id, parse_stream_id
 from sanderling.server.http.sdp import Description, IceCredentials, read_description, replace_credentials
 from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.storage import Project, Storage
-from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.token_bucket import TokenBucket
 from sanderling.signaling.codec import decode_server
 from sanderling.signaling.messages import (
     ClientMessage,
@@ -95,6 +95,11 @@ class _ReplyOutbox:
     def __init__(self, ended: Callable[[str], None]) -> None:
         self._ended = ended
         self._reply: ServerMessage | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Nothing waits here."""
+        return 0
 
     def take(self) -> ServerMessage | None:
         """The last reply, once."""

@@ -1,23 +1,26 @@
 """The interface of the registry. Implementations: ``inprocess``.
 
-Users and streamIDs are unique in an AppID. A stream claim belongs to a session and is valid only while that
-session is its user's present one, so a second login frees the first one's streamIDs in the same step.
+Users and streamIDs are unique in an AppID. A user has one session, or several in different rooms when each was
+opened beside another one. A stream claim belongs to a session and is valid only as long as that session is, so a
+login that replaces a session frees its streamIDs in the same step. What a room holds, who is in it and what is
+published there, is known here alone: a node knows only the members that are connected to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from sanderling.bridge import SessionHandle
-from sanderling.signaling.messages import Stream
+from sanderling.signaling.messages import RoomExtraInfo, Stream, User
 
-__all__ = ["Registry", "SessionEntry", "StreamEntry"]
+__all__ = ["Admission", "Refusal", "Registry", "RoomView", "SessionEntry", "StreamEntry"]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEntry:
-    """The present session of a user."""
+    """A session of a user."""
 
     app_id: int
     user_id: str
@@ -26,11 +29,14 @@ class SessionEntry:
     origin: str
     """Where the connection comes from, for the other session's eyes."""
     node: str
+    user_name: str = ""
+    key: str = field(default="", repr=False)
+    """What has to be shown to open another session beside this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
-    """A streamID that is taken; playable once ``publisher`` is known."""
+    """A streamID that is taken; playable once ``publisher`` is known, seen in its room once it is ``live``."""
 
     app_id: int
     stream_id: str
@@ -39,13 +45,73 @@ class StreamEntry:
     node: str
     publisher: SessionHandle | None = None
     stream: Stream | None = None
+    live: bool = False
+
+
+class Refusal(Enum):
+    """Why a session was not let in."""
+
+    FULL = "full"
+    BESIDE_GONE = "beside_gone"
+    """The session it names is not there, or its key is another one."""
+    BESIDE_OTHER_USER = "beside_other_user"
+    SAME_ROOM = "same_room"
+    """The user is in that room by the session it names, or by another beside that one."""
+    ONE_ROOM_ONLY = "one_room_only"
+    TOO_MANY_ROOMS = "too_many_rooms"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a claim: ``refused``, or else in, with the sessions it ``replaced``, whose claims are void."""
+
+    refused: Refusal | None = None
+    replaced: tuple[SessionEntry, ...] = ()
+    limit: int = 0
+    """Members the room may have; 0 = any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """A room as one of its sessions finds it."""
+
+    users: tuple[User, ...]
+    """Announced ones, others only."""
+    streams: tuple[Stream, ...]
+    """Live ones of others."""
+    online: int
+    """Users present, the asker included."""
+    extra_info: tuple[RoomExtraInfo, ...]
+    announced: bool
+    """Whether the others are told of the asker."""
 
 
 class Registry(Protocol):
     """Every method is one atomic step."""
 
-    async def claim_user(self, entry: SessionEntry) -> SessionEntry | None:
-        """Make ``entry`` its user's present session. Returns the one it replaced, whose claims are void now."""
+    async def claim_user(
+        self,
+        entry: SessionEntry,
+        *,
+        beside: tuple[str, str] | None = None,
+        max_rooms: int = 1,
+        limit: int = 0,
+    ) -> Admission:
+        """Give ``entry`` its place in its room, unseen as yet, in place of its user's sessions.
+
+        ``beside``: a session of the same user, and its key, that stays with all that are beside it; at most
+        ``max_rooms`` together. ``limit`` counts when this claim makes the room.
+        """
+
+    async def arrive(self, session_id: str, *, notify: bool, notice_members: int) -> RoomView | None:
+        """Make a session present in its room; None when it is no longer there.
+
+        It is announced when it wants to be (``notify``) and the room had at most ``notice_members`` with it when it
+        arrived for the first time.
+        """
+
+    async def depart(self, session_id: str) -> None:
+        """Make a session absent: not listed and not counted, but its place and userID are kept. Idempotent."""
 
     async def claim_stream(self, entry: StreamEntry) -> StreamEntry | None:
         """Take a streamID. Returns None when it was free, else the entry that holds it."""
@@ -56,11 +122,32 @@ class Registry(Protocol):
     async def stream(self, app_id: int, stream_id: str) -> StreamEntry | None:
         """Return who holds a streamID."""
 
+    async def room_streams(self, app_id: int, room_id: str, *, after: str, limit: int) -> list[StreamEntry]:
+        """Return up to ``limit`` live streams of a room in the order of their IDs, from behind ``after`` on."""
+
+    async def set_room_info(self, app_id: int, room_id: str, info: RoomExtraInfo) -> bool:
+        """Write the room's extra info; False when it holds another key, or there is no such room."""
+
+    async def online(self, app_id: int, room_id: str) -> int:
+        """Users present in a room."""
+
+    async def sessions(self, app_id: int, user_id: str) -> tuple[SessionEntry, ...]:
+        """The sessions of a user."""
+
+    async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
+        """The sessions in a room."""
+
+    async def ban(self, app_id: int, what: str, until: float) -> None:
+        """Shut something out until a Unix time in seconds: "user:ID" or "stream:ID". One in the past lifts it."""
+
+    async def banned(self, app_id: int, what: str, now: float) -> bool:
+        """Whether something is shut out at ``now``."""
+
     async def release_stream(self, app_id: int, stream_id: str, session_id: str) -> None:
         """Free a streamID if this session holds it."""
 
     async def release_session(self, app_id: int, user_id: str, session_id: str) -> None:
-        """Drop a session and every claim of it, if it is still there."""
+        """Drop a session, its place and every claim of it, if it is still there."""
 
     async def aclose(self) -> None:
         """Release everything. Idempotent."""

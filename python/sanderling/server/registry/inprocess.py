@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-from sanderling.server.registry.base import SessionEntry, StreamEntry
+import heapq
+from dataclasses import dataclass, field
+
+from sanderling.server.registry.base import Admission, Refusal, RoomView, SessionEntry, StreamEntry
+from sanderling.signaling.messages import RoomExtraInfo, User
 
 __all__ = ["InProcessRegistry"]
+
+Key = tuple[int, str]
+"""AppID and an ID that is unique in it."""
+
+
+@dataclass(slots=True)
+class _Held:
+    entry: SessionEntry
+    room: _Room
+    present: bool = False
+    announced: bool | None = None
+    """None until it arrived for the first time."""
+    streams: set[Key] | None = None
+
+
+@dataclass(slots=True)
+class _Room:
+    limit: int
+    sessions: dict[str, SessionEntry] = field(default_factory=dict)
+    present: int = 0
+    announced: dict[str, User] = field(default_factory=dict)
+    live: dict[str, StreamEntry] = field(default_factory=dict)
+    info: RoomExtraInfo | None = None
 
 
 class InProcessRegistry:
     """See ``Registry``."""
 
     def __init__(self) -> None:
-        self._users: dict[tuple[int, str], SessionEntry] = {}
-        self._streams: dict[tuple[int, str], StreamEntry] = {}
-        self._streams_of: dict[str, set[tuple[int, str]]] = {}
+        self._users: dict[Key, tuple[SessionEntry, ...]] = {}
+        self._sessions: dict[str, _Held] = {}
+        self._streams: dict[Key, StreamEntry] = {}
+        self._rooms: dict[Key, _Room] = {}
+        self._bans: dict[Key, float] = {}
 
     @property
     def users(self) -> int:
-        """Sessions held; 0 once everything was released."""
+        """Users with a session; 0 once everything was released."""
         return len(self._users)
 
     @property
@@ -25,20 +54,144 @@ class InProcessRegistry:
         """StreamIDs held; 0 once everything was released."""
         return len(self._streams)
 
-    async def claim_user(self, entry: SessionEntry) -> SessionEntry | None:
+    # ------------------------------------------------------------------------------------------ sessions
+
+    async def claim_user(
+        self,
+        entry: SessionEntry,
+        *,
+        beside: tuple[str, str] | None = None,
+        max_rooms: int = 1,
+        limit: int = 0,
+    ) -> Admission:
         """See ``Registry.claim_user``."""
-        key = (entry.app_id, entry.user_id)
-        previous = self._users.get(key)
-        self._users[key] = entry
-        self._streams_of.setdefault(entry.session_id, set())
-        if previous is not None:
-            self._drop_streams(previous.session_id)
-        return previous
+        user_key = (entry.app_id, entry.user_id)
+        present = self._users.get(user_key, ())
+        kept: tuple[SessionEntry, ...] = ()
+        if beside is not None:
+            refused = self._refuse_beside(entry, beside, present, max_rooms)
+            if refused is not None:
+                return Admission(refused)
+            kept = present
+        room_key = (entry.app_id, entry.room_id)
+        room = self._rooms.get(room_key)
+        replaced = () if kept else present
+        if room is not None and room.limit:
+            own = sum(former.session_id in room.sessions for former in replaced)
+            if len(room.sessions) - own >= room.limit:
+                return Admission(Refusal.FULL, limit=room.limit)
+        for former in replaced:
+            self._drop(former.session_id)
+        # The room may have gone with the session that was replaced.
+        room = self._rooms.get(room_key)
+        if room is None:
+            room = self._rooms[room_key] = _Room(limit)
+        room.sessions[entry.session_id] = entry
+        self._sessions[entry.session_id] = _Held(entry, room)
+        self._users[user_key] = (*kept, entry)
+        return Admission(None, replaced, room.limit)
+
+    def _refuse_beside(
+        self,
+        entry: SessionEntry,
+        beside: tuple[str, str],
+        present: tuple[SessionEntry, ...],
+        max_rooms: int,
+    ) -> Refusal | None:
+        session_id, key = beside
+        held = self._sessions.get(session_id)
+        if held is None or held.entry.app_id != entry.app_id or held.entry.key != key:
+            return Refusal.BESIDE_GONE
+        if held.entry.user_id != entry.user_id:
+            return Refusal.BESIDE_OTHER_USER
+        if max_rooms <= 1:
+            return Refusal.ONE_ROOM_ONLY
+        if any(other.room_id == entry.room_id for other in present):
+            return Refusal.SAME_ROOM
+        if len(present) >= max_rooms:
+            return Refusal.TOO_MANY_ROOMS
+        return None
+
+    async def arrive(self, session_id: str, *, notify: bool, notice_members: int) -> RoomView | None:
+        """See ``Registry.arrive``."""
+        held = self._sessions.get(session_id)
+        if held is None:
+            return None
+        room, entry = held.room, held.entry
+        if not held.present:
+            held.present = True
+            room.present += 1
+        if held.announced is None:
+            held.announced = notify and room.present <= notice_members
+        others = tuple(user for other, user in room.announced.items() if other != session_id)
+        if held.announced:
+            room.announced[session_id] = User(entry.user_id, entry.user_name)
+        return RoomView(
+            users=others,
+            streams=tuple(
+                live.stream for live in room.live.values() if live.session_id != session_id and live.stream
+            ),
+            online=room.present,
+            extra_info=(room.info,) if room.info is not None else (),
+            announced=held.announced,
+        )
+
+    async def depart(self, session_id: str) -> None:
+        """See ``Registry.depart``."""
+        held = self._sessions.get(session_id)
+        if held is not None:
+            self._hide(held)
+
+    def _hide(self, held: _Held) -> None:
+        if held.present:
+            held.present = False
+            held.room.present -= 1
+            held.room.announced.pop(held.entry.session_id, None)
+
+    async def online(self, app_id: int, room_id: str) -> int:
+        """See ``Registry.online``."""
+        room = self._rooms.get((app_id, room_id))
+        return room.present if room is not None else 0
+
+    async def sessions(self, app_id: int, user_id: str) -> tuple[SessionEntry, ...]:
+        """See ``Registry.sessions``."""
+        return self._users.get((app_id, user_id), ())
+
+    async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
+        """See ``Registry.room_sessions``."""
+        room = self._rooms.get((app_id, room_id))
+        return tuple(room.sessions.values()) if room is not None else ()
+
+    async def release_session(self, app_id: int, user_id: str, session_id: str) -> None:
+        """See ``Registry.release_session``."""
+        held = self._sessions.get(session_id)
+        if held is not None and (held.entry.app_id, held.entry.user_id) == (app_id, user_id):
+            self._drop(session_id)
+
+    def _drop(self, session_id: str) -> None:
+        held = self._sessions.pop(session_id, None)
+        if held is None:
+            return
+        self._hide(held)
+        for key in held.streams or ():
+            self._forget_stream(key)
+        entry = held.entry
+        held.room.sessions.pop(session_id, None)
+        if not held.room.sessions:
+            self._rooms.pop((entry.app_id, entry.room_id), None)
+        user_key = (entry.app_id, entry.user_id)
+        left = tuple(e for e in self._users.get(user_key, ()) if e.session_id != session_id)
+        if left:
+            self._users[user_key] = left
+        else:
+            self._users.pop(user_key, None)
+
+    # ------------------------------------------------------------------------------------------- streams
 
     async def claim_stream(self, entry: StreamEntry) -> StreamEntry | None:
         """See ``Registry.claim_stream``."""
-        owned = self._streams_of.get(entry.session_id)
-        if owned is None:
+        owner = self._sessions.get(entry.session_id)
+        if owner is None:
             # The session was replaced or released while its request was under way: it may hold nothing.
             return entry
         key = (entry.app_id, entry.stream_id)
@@ -46,7 +199,9 @@ class InProcessRegistry:
         if held is not None:
             return held
         self._streams[key] = entry
-        owned.add(key)
+        if owner.streams is None:
+            owner.streams = set()
+        owner.streams.add(key)
         return None
 
     async def set_stream(self, entry: StreamEntry) -> bool:
@@ -56,33 +211,71 @@ class InProcessRegistry:
         if held is None or held.session_id != entry.session_id:
             return False
         self._streams[key] = entry
+        room = self._sessions[entry.session_id].room
+        if entry.live:
+            room.live[entry.stream_id] = entry
+        else:
+            room.live.pop(entry.stream_id, None)
         return True
 
     async def stream(self, app_id: int, stream_id: str) -> StreamEntry | None:
         """See ``Registry.stream``."""
         return self._streams.get((app_id, stream_id))
 
+    async def room_streams(self, app_id: int, room_id: str, *, after: str, limit: int) -> list[StreamEntry]:
+        """See ``Registry.room_streams``."""
+        room = self._rooms.get((app_id, room_id))
+        if room is None:
+            return []
+        behind = (stream_id for stream_id in room.live if stream_id > after)
+        return [room.live[stream_id] for stream_id in heapq.nsmallest(limit, behind)]
+
     async def release_stream(self, app_id: int, stream_id: str, session_id: str) -> None:
         """See ``Registry.release_stream``."""
         key = (app_id, stream_id)
         held = self._streams.get(key)
         if held is not None and held.session_id == session_id:
-            del self._streams[key]
-            self._streams_of.get(session_id, set()).discard(key)
+            self._forget_stream(key)
+            owner = self._sessions.get(session_id)
+            if owner is not None and owner.streams is not None:
+                owner.streams.discard(key)
 
-    async def release_session(self, app_id: int, user_id: str, session_id: str) -> None:
-        """See ``Registry.release_session``."""
-        self._drop_streams(session_id)
-        held = self._users.get((app_id, user_id))
-        if held is not None and held.session_id == session_id:
-            del self._users[app_id, user_id]
+    def _forget_stream(self, key: Key) -> None:
+        entry = self._streams.pop(key, None)
+        if entry is None:
+            return
+        room = self._rooms.get((entry.app_id, entry.room_id))
+        if room is not None:
+            room.live.pop(entry.stream_id, None)
 
-    def _drop_streams(self, session_id: str) -> None:
-        for key in self._streams_of.pop(session_id, set()):
-            self._streams.pop(key, None)
+    # ---------------------------------------------------------------------------------------- room, bans
+
+    async def set_room_info(self, app_id: int, room_id: str, info: RoomExtraInfo) -> bool:
+        """See ``Registry.set_room_info``."""
+        room = self._rooms.get((app_id, room_id))
+        if room is None or (room.info is not None and room.info.key != info.key):
+            return False
+        room.info = info
+        return True
+
+    async def ban(self, app_id: int, what: str, until: float) -> None:
+        """See ``Registry.ban``."""
+        self._bans[app_id, what] = until
+
+    async def banned(self, app_id: int, what: str, now: float) -> bool:
+        """See ``Registry.banned``."""
+        until = self._bans.get((app_id, what))
+        if until is None:
+            return False
+        if until <= now:
+            del self._bans[app_id, what]
+            return False
+        return True
 
     async def aclose(self) -> None:
         """See ``Registry.aclose``."""
         self._users.clear()
+        self._sessions.clear()
         self._streams.clear()
-        self._streams_of.clear()
+        self._rooms.clear()
+        self._bans.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -15,7 +16,9 @@ from sanderling.bridge import MediaEngine
 from sanderling.errors import ErrorCode, RoomError
 from sanderling.server.bus import Bus
 from sanderling.server.registry import Registry
+from sanderling.server.rooms.agenda import Agenda
 from sanderling.server.rooms.member import Member, Publication
+from sanderling.server.rooms.room import Room
 from sanderling.server.storage import Storage
 from sanderling.signaling.messages import IceServer
 
@@ -54,25 +57,47 @@ def _session_id() -> str:
     return uuid.uuid4().hex
 
 
+def _secret() -> str:
+    return secrets.token_urlsafe(24)
+
+
 def _no_ice_servers(_user_id: str, _now: float) -> tuple[IceServer, ...]:
     return ()
 
 
 @dataclass(slots=True)
 class RoomContext:
-    """Services and indexes. ``clock`` gives Unix seconds; ``new_session_id`` a fresh name for a session."""
+    """Services and indexes. ``clock`` gives Unix seconds, ``steady`` seconds that never jump; ``new_session_id`` a
+    fresh name for a session.
+    """
 
     engine: MediaEngine
     storage: Storage
     registry: Registry
     bus: Bus
     node: str = "node-0"
-    heartbeat_ms: int = 10_000
+    silent_s: float = 30.0
+    """How long a session may be silent where its project says nothing else."""
+    closed_s: float = 5.0
+    """How long one may be without its connection and without media before the others are told."""
+    resume_s: float = 90.0
+    """How long one may be without its connection before it is over."""
+    settle_s: float = 0.0
+    """How long after ``started`` the rooms may lack those who were there before a restart."""
     clock: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
     new_session_id: Callable[[], str] = _session_id
+    new_secret: Callable[[], str] = _secret
     ice_servers: Callable[[str, float], tuple[IceServer, ...]] = _no_ice_servers
     """TURN servers for a userID at a Unix time in seconds."""
     background: Background = field(default_factory=Background)
+    agenda: Agenda = field(default_factory=Agenda)
+    started: float = field(default_factory=time.monotonic)
+    """Steady seconds."""
+    rooms: dict[tuple[int, str], Room] = field(default_factory=dict)
+    """With a member connected here, by AppID and roomID."""
+    members: dict[str, Member] = field(default_factory=dict)
+    """Connected here or on their way back, by session."""
     publishers: dict[int, tuple[Member, Publication]] = field(default_factory=dict)
     """By session number in the engine."""
     viewers: dict[int, Member] = field(default_factory=dict)

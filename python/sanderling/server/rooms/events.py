@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+from typing import TypeVar
+
 import msgspec
 
-from sanderling.signaling.messages import Stream, User
-
 __all__ = [
+    "Audience",
+    "Forbid",
     "Kick",
-    "RoomEvent",
+    "RoomNotice",
+    "SessionEvent",
     "StreamEnded",
-    "StreamsChanged",
-    "UsersChanged",
-    "decode_room_event",
+    "StreamEvent",
+    "StreamMoved",
+    "StreamNews",
+    "decode_room_notice",
+    "decode_session_event",
+    "decode_stream_event",
     "encode_event",
 ]
 
 
-class UsersChanged(msgspec.Struct, frozen=True, tag="users"):
-    """Users came (update 0) or went (1)."""
+class Audience(IntEnum):
+    """Which members of a room hear a notice."""
 
-    update: int
-    users: tuple[User, ...]
-    session_id: str
+    EVERYBODY = 0
+    ABOUT_USERS = 1
+    """Those with is_user_status_notify."""
+
+
+class RoomNotice(msgspec.Struct, frozen=True, tag="notice"):
+    """A message for members of the room. It is encoded once, by whoever causes it, however many hear it."""
+
+    notice: bytes
+    """The message as it goes to the clients."""
+    session_id: str = ""
     """Whose doing it is; that session is not told."""
-
-
-class StreamsChanged(msgspec.Struct, frozen=True, tag="streams"):
-    """Streams came (update 0) or went (1)."""
-
-    update: int
-    streams: tuple[Stream, ...]
-    session_id: str
+    audience: int = Audience.EVERYBODY
+    to: tuple[str, ...] = ()
+    """UserIDs; none = the whole audience."""
+    droppable: bool = False
+    """Not kept for members without a connection."""
 
 
 class StreamEnded(msgspec.Struct, frozen=True, tag="ended"):
@@ -44,6 +56,21 @@ class StreamEnded(msgspec.Struct, frozen=True, tag="ended"):
     why: str = ""
 
 
+class StreamMoved(msgspec.Struct, frozen=True, tag="moved"):
+    """A stream has a new transport in place of ``former``."""
+
+    former: int
+    publisher: int
+    worker: int
+
+
+class StreamNews(msgspec.Struct, frozen=True, tag="news"):
+    """A message for those who play the stream, or, with ``data``, for those who subscribed to its data."""
+
+    notice: bytes
+    data: bool = False
+
+
 class Kick(msgspec.Struct, frozen=True, tag="kick"):
     """A session has to end."""
 
@@ -51,31 +78,42 @@ class Kick(msgspec.Struct, frozen=True, tag="kick"):
     message: str
     origin: str
     delete_reason: int
+    custom_reason: str = ""
 
 
-RoomEvent = UsersChanged | StreamsChanged
+class Forbid(msgspec.Struct, frozen=True, tag="forbid"):
+    """A stream of the session has to end."""
+
+    stream_id: str
+    custom_reason: str = ""
+
+
+StreamEvent = StreamEnded | StreamMoved | StreamNews
+SessionEvent = Kick | Forbid
+
+E = TypeVar("E")
 
 _encoder = msgspec.msgpack.Encoder()
-_room_decoder: msgspec.msgpack.Decoder[RoomEvent] = msgspec.msgpack.Decoder(RoomEvent)
-_kick_decoder = msgspec.msgpack.Decoder(Kick)
-_ended_decoder = msgspec.msgpack.Decoder(StreamEnded)
+_room_decoder = msgspec.msgpack.Decoder(RoomNotice)
+_session_decoder: msgspec.msgpack.Decoder[SessionEvent] = msgspec.msgpack.Decoder(SessionEvent)
+_stream_decoder: msgspec.msgpack.Decoder[StreamEvent] = msgspec.msgpack.Decoder(StreamEvent)
 
 
-def encode_event(event: RoomEvent | StreamEnded | Kick) -> bytes:
+def encode_event(event: RoomNotice | StreamEvent | SessionEvent) -> bytes:
     """Return ``event`` as bytes for the bus."""
     return _encoder.encode(event)
 
 
-def decode_room_event(payload: bytes) -> RoomEvent:
+def decode_room_notice(payload: bytes) -> RoomNotice:
     """Read what was published on a room's subject."""
     return _room_decoder.decode(payload)
 
 
-def decode_kick(payload: bytes) -> Kick:
+def decode_session_event(payload: bytes) -> SessionEvent:
     """Read what was published on a session's subject."""
-    return _kick_decoder.decode(payload)
+    return _session_decoder.decode(payload)
 
 
-def decode_stream_ended(payload: bytes) -> StreamEnded:
+def decode_stream_event(payload: bytes) -> StreamEvent:
     """Read what was published on a stream's subject."""
-    return _ended_decoder.decode(payload)
+    return _stream_decoder.decode(payload)

@@ -7,24 +7,28 @@ import structlog
 
 from sanderling.bridge import MediaFailed, SessionHandle
 from sanderling.bridge.events import Flowing
-from sanderling.enums import PlayerState, VideoStreamType
+from sanderling.enums import PlayerState, ResourceMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError
 from sanderling.ids import parse_stream_id
 from sanderling.server.bus.base import stream_subject
 from sanderling.server.registry import StreamEntry
-from sanderling.server.rooms import policy
+from sanderling.server.rooms import paths, policy
 from sanderling.server.rooms.codecs import video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
-from sanderling.server.rooms.events import decode_stream_ended
+from sanderling.server.rooms.events import StreamEnded, StreamMoved, decode_stream_event
 from sanderling.server.rooms.member import Member, PlayRecord
+from sanderling.server.rooms.publishing import fingerprint_of
 from sanderling.signaling.messages import (
     Ok,
     Play,
     PlayerStateNotice,
+    PlayMoved,
     PlayOk,
     SetVideoType,
     SlotBound,
     StopPlay,
+    Stream,
+    SwitchResource,
     Track,
     ViewerAnswer,
     ViewerOffer,
@@ -48,6 +52,7 @@ class Playing:
 
     def __init__(self, context: RoomContext) -> None:
         self._context = context
+        self._l3 = paths.SwitchWatch(context, self._stopped)
 
     # ------------------------------------------------------------------------------------------ viewer
 
@@ -56,6 +61,7 @@ class Playing:
         context = self._context
         handle = context.engine.reserve()
         member.viewer = handle
+        member.viewer_fingerprint = fingerprint_of(offer)
         context.viewers[handle.session] = member
         try:
             answer = await context.engine.open_viewer(handle, offer)
@@ -71,7 +77,7 @@ class Playing:
         return answer.sdp
 
     async def viewer_offer(self, member: Member, message: ViewerOffer) -> None:
-        """Grow the viewer's pool of slots, or make the viewer when there is none (any more)."""
+        """Grow the viewer's pool of slots, or make a new viewer: there is none, or the offer is of another one."""
         try:
             sdp = await self._negotiate(member, message.offer)
         except MediaFailed as error:
@@ -80,6 +86,10 @@ class Playing:
         member.send(ViewerAnswer(message.seq, sdp))
 
     async def _negotiate(self, member: Member, offer: str) -> str:
+        if member.viewer is not None and fingerprint_of(offer) != member.viewer_fingerprint:
+            former = member.viewer
+            self.viewer_lost(former.session, "the client has made another one")
+            self._context.engine.close_session(former)
         if member.viewer is None:
             return await self.open_viewer(member, offer)
         return (await self._context.engine.offer(member.viewer, offer)).sdp
@@ -110,12 +120,24 @@ class Playing:
             self._context.viewers.pop(viewer.session, None)
             self._context.engine.close_session(viewer)
 
+    def hand_over(self, member: Member, heir: Member) -> None:
+        """End every play of ``member`` and give its viewer to ``heir``, its user's session in another room."""
+        viewer = member.viewer
+        for play in tuple(member.plays.values()):
+            self._forget(member, play)
+            if viewer is not None:
+                self._context.engine.unbind_soon(viewer, play.publisher)
+        if viewer is not None:
+            member.viewer, heir.viewer = None, viewer
+            heir.viewer_fingerprint, heir.decodes = member.viewer_fingerprint, member.decodes
+            self._context.viewers[viewer.session] = heir
+
     # -------------------------------------------------------------------------------------------- play
 
     async def play(self, member: Member, message: Play) -> None:
         """Look the stream up, choose the path, bind it to a slot, reply. Repeating a play repeats its reply."""
         stream_id = parse_stream_id(message.stream_id)
-        mode = policy.check_play(message)
+        mode = paths.check_play(message)
         layer = policy.check_video_type(message.video_type)
         held = member.plays.get(stream_id)
         if held is not None and held.ok is not None:
@@ -128,8 +150,8 @@ class Playing:
             raise RoomError(
                 ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
             )
-        path = policy.choose_path(mode, publishing=member.publishing, l3=project.l3)
-        publisher = await self.find(member.app_id, stream_id)
+        path = paths.choose_path(mode, stage=paths.stage_of(member), l3=project.l3, message=message)
+        entry = await self.entry(member.app_id, stream_id)
         check_present(member)
         if len(member.plays) >= project.max_plays:
             raise PlayError(
@@ -144,20 +166,21 @@ class Playing:
                 "this session has no viewer transport",
                 hint="send viewer_offer with the login, or a viewer_offer message",
             )
-        play = PlayRecord(stream_id, publisher)
+        assert entry.publisher is not None
+        play = PlayRecord(stream_id, entry.publisher, message, layer=layer)
         member.plays[stream_id] = play
         play.subscription = self._context.bus.subscribe(
             stream_subject(member.app_id, stream_id),
-            lambda payload: self._stream_ended(member, play, payload),
+            lambda payload: self._stream_event(member, play, payload),
         )
         try:
-            await self._bind(member, viewer, play, message, path, layer)
+            await self._bind(member, viewer, play, message, path, entry.stream)
         except BaseException:
             self._forget(member, play)
             raise
 
-    async def find(self, app_id: int, stream_id: str) -> SessionHandle:
-        """The publisher of a stream; 1004002 when there is none."""
+    async def entry(self, app_id: int, stream_id: str) -> StreamEntry:
+        """A stream with its publisher; 1004002 when there is none."""
         entry: StreamEntry | None = await self._context.registry.stream(app_id, stream_id)
         if entry is None or entry.publisher is None:
             raise PlayError(
@@ -165,7 +188,7 @@ class Playing:
                 f"stream {stream_id!r} does not exist",
                 hint="it appears in a stream notice once it is published",
             )
-        return entry.publisher
+        return entry
 
     async def _bind(
         self,
@@ -174,14 +197,14 @@ class Playing:
         play: PlayRecord,
         message: Play,
         path: int,
-        layer: VideoStreamType,
+        stream: Stream | None,
     ) -> None:
         try:
             binding = await self._context.engine.bind(
                 viewer, play.publisher, audio=message.audio, video=message.video
             )
-            if layer is not VideoStreamType.DEFAULT and not play.ended:
-                await self._context.engine.set_layer(viewer, play.publisher, int(layer))
+            if play.layer is not VideoStreamType.DEFAULT and not play.ended:
+                await self._context.engine.set_layer(viewer, play.publisher, int(play.layer))
         except MediaFailed as error:
             raise policy.play_failure(error, play.stream_id) from None
         check_present(member)
@@ -199,8 +222,12 @@ class Playing:
             audio_mid=binding.audio_mid,
             video_mid=binding.video_mid,
             tracks=tuple(Track(track.kind, track.codec) for track in binding.tracks),
+            camera=stream.camera if stream is not None else 0,
+            microphone=stream.microphone if stream is not None else 0,
         )
         member.send(play.ok)
+        if play.ok.resource_mode == ResourceMode.ONLY_L3:
+            self._l3.begin(member.app_id)
         early, play.early = play.early, []
         for event in early:
             self._flowing(member, play, event)
@@ -221,6 +248,7 @@ class Playing:
                 raise _not_played(stream_id) from None
             raise policy.play_failure(error, stream_id) from None
         check_present(member)
+        play.layer = layer
         member.send(Ok(message.seq))
 
     async def stop(self, member: Member, message: StopPlay) -> None:
@@ -236,6 +264,28 @@ class Playing:
                     log.debug("unbind_failed", reason=error.reason, detail=error.detail)
                 check_present(member)
         member.send(Ok(message.seq))
+
+    async def switch_resource(self, member: Member, message: SwitchResource) -> None:
+        """Move a running play to the path its client wants, where it stays. 1004011 when it is not played."""
+        play = member.plays.get(message.stream_id)
+        if play is None or play.ok is None:
+            raise _not_played(message.stream_id)
+        path = await paths.switch(self._context, member, play, message.resource)
+        member.send(Ok(message.seq))
+        paths.move(member, play, path)
+        if path is ResourceMode.ONLY_L3:
+            self._l3.begin(member.app_id)
+
+    def stage_changed(self, member: Member) -> None:
+        """The user went on or off the stage."""
+        if member.plays and not member.left:
+            self._context.background.spawn(paths.follow_stage(self._context, member))
+
+    def _stopped(self, member: Member, play: PlayRecord, why: PlayError) -> None:
+        self._forget(member, play)
+        if member.viewer is not None:
+            self._context.engine.unbind_soon(member.viewer, play.publisher)
+        self._interrupted(member, play.stream_id, why.code, why.message)
 
     def flowing(self, event: Flowing) -> None:
         """First media of a binding left: tell where it begins, and that the stream plays."""
@@ -256,8 +306,49 @@ class Playing:
             play.flowing = True
             member.send(PlayerStateNotice(play.stream_id, PlayerState.PLAYING))
 
-    def _stream_ended(self, member: Member, play: PlayRecord, payload: bytes) -> None:
-        event = decode_stream_ended(payload)
+    def _stream_event(self, member: Member, play: PlayRecord, payload: bytes) -> None:
+        event = decode_stream_event(payload)
+        if isinstance(event, StreamEnded):
+            self._stream_ended(member, play, event)
+        elif isinstance(event, StreamMoved):
+            if event.former == play.publisher.session:
+                self._context.background.spawn(self._follow(member, play, event))
+        elif not event.data:
+            member.mailbox.send(event.notice)
+
+    async def _follow(self, member: Member, play: PlayRecord, event: StreamMoved) -> None:
+        """The stream has another transport: bind that in place of the former, whose slot is free already."""
+        former = play.publisher
+        play.publisher = SessionHandle(event.publisher, event.worker)
+        viewer, held = member.viewer, play.ok
+        if play.ended or viewer is None or held is None:
+            return
+        self._context.engine.unbind_soon(viewer, former)
+        try:
+            binding = await self._context.engine.bind(
+                viewer, play.publisher, audio=play.request.audio, video=play.request.video
+            )
+            if play.layer is not VideoStreamType.DEFAULT:
+                await self._context.engine.set_layer(viewer, play.publisher, int(play.layer))
+        except MediaFailed as error:
+            if not play.ended:
+                self._forget(member, play)
+                failure = policy.play_failure(error, play.stream_id)
+                self._interrupted(member, play.stream_id, failure.code, failure.message)
+            return
+        if member.plays.get(play.stream_id) is not play:
+            self._context.engine.unbind_soon(viewer, play.publisher)
+            return
+        tracks = tuple(Track(track.kind, track.codec) for track in binding.tracks)
+        play.ok = msgspec.structs.replace(
+            held, slot=binding.slot, audio_mid=binding.audio_mid, video_mid=binding.video_mid, tracks=tracks
+        )
+        member.send(PlayMoved(play.stream_id, binding.slot, binding.audio_mid, binding.video_mid, tracks))
+
+    def _interrupted(self, member: Member, stream_id: str, code: ErrorCode, text: str) -> None:
+        member.send(PlayerStateNotice(stream_id, PlayerState.NO_PLAY, int(code), text))
+
+    def _stream_ended(self, member: Member, play: PlayRecord, event: StreamEnded) -> None:
         if event.publisher != play.publisher.session:
             return
         told = play.ok is not None

@@ -1,4 +1,4 @@
-"""Decisions as pure functions: credentials, privileges, paths, and which code a failure of the engine gets."""
+"""Decisions as pure functions: credentials, privileges, and which code a failure of the engine gets."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ import re
 
 from sanderling import tokens
 from sanderling.bridge import MediaFailed
-from sanderling.enums import Channel, ResourceMode, VideoStreamType
+from sanderling.enums import Channel, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError, TokenError
 from sanderling.server.storage import Project
-from sanderling.signaling.messages import PROTOCOL_VERSION, Login, Play, Publish
+from sanderling.signaling.messages import PROTOCOL_VERSION, Login, Publish
 from sanderling.tokens import Token
 
 __all__ = [
-    "ANNOUNCE_LIMIT",
     "authenticate",
+    "check_device_state",
+    "check_extra_info",
     "check_login",
     "check_login_privilege",
-    "check_play",
     "check_publish",
     "check_publish_privilege",
-    "choose_path",
     "login_failure",
     "play_failure",
     "publish_failure",
 ]
 
-ANNOUNCE_LIMIT = 500
-"""Members who log in after the room exceeds this are not announced (product-facts 5.6)."""
 MAX_EXTRA_INFO = 1023
 """Bytes of a stream's extra info."""
+LAST_DEVICE_STATE = 15
+"""NOT_SUPPORT, the highest RemoteDeviceState."""
 
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
@@ -77,8 +76,15 @@ def authenticate(project: Project, message: Login, *, now: float) -> Token | Non
     return None
 
 
-def check_login_privilege(token: Token | None, room_id: str) -> None:
-    """1002033 when the token is for another room or denies the login."""
+def check_login_privilege(token: Token | None, room_id: str, *, required: bool = False) -> None:
+    """1002033 when the token is for another room or denies the login, or has no privileges though ``required``."""
+    if required and (token is None or not token.privileges.room_id):
+        raise TokenError(
+            ErrorCode.AUTHENTICATION_FAILED,
+            "token: this project asks for tokens with privileges",
+            hint="make one with --room-id",
+            context={"step": "privilege"},
+        )
     if token is None:
         return
     privileges = token.privileges
@@ -113,24 +119,44 @@ def login_failure(error: MediaFailed) -> SanderlingError:
 
 def check_publish(message: Publish) -> None:
     """Refuse an unknown channel (1000017) or too long an extra info (1003051)."""
+    check_device_state(message.camera)
+    check_device_state(message.microphone)
     if message.channel not in Channel.__members__.values():
         raise SanderlingError(
             ErrorCode.ILLEGAL_PARAMETER, f"publish channel {message.channel} does not exist, 0 to 3 do"
         )
-    size = len(message.extra_info.encode())
+    check_extra_info(message.extra_info)
+
+
+def check_extra_info(text: str) -> None:
+    """1003051 when a stream's extra info is too long."""
+    size = len(text.encode())
     if size > MAX_EXTRA_INFO:
         raise PublishError(
             ErrorCode.STREAM_EXTRA_INFO_TOO_LONG, f"extra_info has {size} bytes, {MAX_EXTRA_INFO} allowed"
         )
 
 
-def check_publish_privilege(token: Token | None, stream_id: str, *, now: float) -> None:
+def check_device_state(state: int) -> None:
+    """1000017 for what is no RemoteDeviceState (api-reference A)."""
+    if not 0 <= state <= LAST_DEVICE_STATE:
+        raise SanderlingError(
+            ErrorCode.ILLEGAL_PARAMETER, f"device state {state} does not exist, 0 to {LAST_DEVICE_STATE} do"
+        )
+
+
+def check_publish_privilege(
+    token: Token | None, stream_id: str, *, now: float, required: bool = False
+) -> None:
     """1003072 when the token does not let this user publish this stream (any more)."""
-    if token is None:
-        return
 
     def refuse(why: str, hint: str) -> PublishError:
         return PublishError(ErrorCode.PUBLISH_NOT_AUTHORIZED, f"token: {why}", hint=hint)
+
+    if required and (token is None or not token.privileges.room_id):
+        raise refuse("this project asks for tokens with privileges", "make one with --room-id")
+    if token is None:
+        return
 
     if token.expired(now):
         raise refuse("it has expired since the login", "log in again with a new token")
@@ -160,20 +186,6 @@ def publish_failure(error: MediaFailed) -> SanderlingError:
 # -------------------------------------------------------------------------------------------------- play
 
 
-def check_play(message: Play) -> ResourceMode:
-    """Return the resource mode asked for; 1000017 for an unknown one, or when nothing is wanted."""
-    if not message.audio and not message.video:
-        raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, "neither audio nor video is wanted")
-    try:
-        return ResourceMode(message.resource_mode)
-    except ValueError:
-        raise SanderlingError(
-            ErrorCode.ILLEGAL_PARAMETER,
-            f"resource mode {message.resource_mode} does not exist",
-            hint="0 default, 1 CDN, 2 L3, 3 RTC, 5 custom",
-        ) from None
-
-
 def check_video_type(value: int) -> VideoStreamType:
     """Return the video layer asked for; 1000017 for an unknown one."""
     try:
@@ -184,30 +196,6 @@ def check_video_type(value: int) -> VideoStreamType:
             f"video type {value} does not exist",
             hint="0 by the network, 1 small, 2 big",
         ) from None
-
-
-def choose_path(mode: ResourceMode, *, publishing: bool, l3: bool) -> ResourceMode:
-    """Return ONLY_L3 or ONLY_RTC, the path a play takes (architecture section 5).
-
-    1004072 when L3 is demanded and the project has it off, 1000010 when the CDN is.
-    """
-    if mode is ResourceMode.ONLY_CDN:
-        raise SanderlingError(
-            ErrorCode.NOT_INSTALLED,
-            "the CDN is not installed on this server",
-            hint="play with L3 (2) or RTC (3)",
-        )
-    if mode is ResourceMode.ONLY_L3:
-        if not l3:
-            raise PlayError(
-                ErrorCode.L3_NOT_ENABLED,
-                "L3 is not enabled for this project",
-                hint="switch it on with `sanderling project set --l3 on`",
-            )
-        return ResourceMode.ONLY_L3
-    if mode is ResourceMode.ONLY_RTC or publishing or not l3:
-        return ResourceMode.ONLY_RTC
-    return ResourceMode.ONLY_L3
 
 
 def play_failure(error: MediaFailed, stream_id: str) -> SanderlingError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
@@ -15,7 +17,7 @@ from sanderling.server.registry import StreamEntry
 from sanderling.server.rooms import policy
 from sanderling.server.rooms.codecs import choose_codecs, video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
-from sanderling.server.rooms.events import StreamEnded, encode_event
+from sanderling.server.rooms.events import StreamEnded, StreamMoved, encode_event
 from sanderling.server.rooms.member import Member, Publication
 from sanderling.signaling.messages import (
     Ok,
@@ -24,39 +26,66 @@ from sanderling.signaling.messages import (
     PublishOk,
     StopPublish,
     Stream,
+    StreamNotice,
     Track,
 )
 
-__all__ = ["Publishing"]
+__all__ = ["Publishing", "fingerprint_of", "publication_of"]
 
 log = structlog.get_logger("rooms")
 
 
-def _publication(member: Member, stream_id: str) -> Publication | None:
+def fingerprint_of(offer: str) -> str:
+    """The certificate fingerprint of an SDP offer, "" without one: what tells a new transport from a later offer."""
+    at = offer.find("a=fingerprint:")
+    return offer[at:].split("\n", 1)[0].strip().lower() if at >= 0 else ""
+
+
+def publication_of(member: Member, stream_id: str) -> Publication | None:
+    """The stream of this ID that ``member`` publishes."""
     return next((p for p in member.publications.values() if p.stream.stream_id == stream_id), None)
 
 
 class Publishing:
-    """The publish half of the rooms."""
+    """The publish half of the rooms. ``stage_changed`` is told when a user may have gone on or off the stage."""
 
-    def __init__(self, context: RoomContext) -> None:
+    def __init__(self, context: RoomContext, stage_changed: Callable[[Member], None]) -> None:
         self._context = context
+        self._stage_changed = stage_changed
 
     async def publish(self, member: Member, message: Publish) -> None:
         """Take the streamID, negotiate the transport, reply. Nothing is left behind when any step fails."""
         context = self._context
         stream_id = parse_stream_id(message.stream_id)
         policy.check_publish(message)
+        held = member.publications.get(message.channel)
+        if message.renew and held is not None and held.answered and held.stream.stream_id == stream_id:
+            await self._renew(member, held, message)
+            return
         if message.channel in member.publications:
-            held = member.publications[message.channel].stream.stream_id
+            other = member.publications[message.channel].stream.stream_id
             raise PublishError(
                 ErrorCode.CHANNEL_ALREADY_PUBLISHING,
-                f"channel {message.channel} publishes stream {held!r} already",
+                f"channel {message.channel} publishes stream {other!r} already",
                 hint="stop it first, or use another channel",
             )
-        policy.check_publish_privilege(member.token, stream_id, now=context.clock())
+        settings = member.project.settings
+        required = settings.require_privileges
+        policy.check_publish_privilege(member.token, stream_id, now=context.clock(), required=required)
+        if await context.registry.banned(member.app_id, f"stream:{stream_id}", context.clock()):
+            raise PublishError(
+                ErrorCode.PUBLISH_FORBIDDEN,
+                f"stream {stream_id!r} is forbidden by the server",
+                hint="ask its operator, or publish another stream",
+            )
         codecs = await self._codecs(member, message.offer)
-        stream = Stream(stream_id, member.user, extra_info=message.extra_info)
+        stream = Stream(
+            stream_id,
+            member.user,
+            extra_info=message.extra_info,
+            camera=message.camera,
+            microphone=message.microphone,
+        )
         entry = StreamEntry(member.app_id, stream_id, member.session_id, member.room_id, context.node)
         holder = await context.registry.claim_stream(entry)
         check_present(member)
@@ -68,7 +97,7 @@ class Publishing:
                 hint="a streamID is unique in the AppID; choose another one",
             )
         handle = context.engine.reserve()
-        publication = Publication(message.channel, stream, handle)
+        publication = Publication(message.channel, stream, handle, fingerprint_of(message.offer))
         member.publications[message.channel] = publication
         context.publishers[handle.session] = (member, publication)
         try:
@@ -109,26 +138,77 @@ class Publishing:
     ) -> None:
         tracks = tuple(Track(track.kind, track.codec) for track in answer.tracks)
         publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
-        await self._context.registry.set_stream(
-            StreamEntry(
-                entry.app_id,
-                entry.stream_id,
-                entry.session_id,
-                entry.room_id,
-                entry.node,
-                answer.handle,
-                publication.stream,
-            )
-        )
+        await self.store(member, publication)
         check_present(member)
         publication.answered = True
+        member.has_published = True
         member.send(PublishOk(seq, entry.stream_id, answer.sdp, tracks))
         if publication.connected:
             self._go_live(member, publication)
+        self._stage_changed(member)
+
+    async def _renew(self, member: Member, publication: Publication, message: Publish) -> None:
+        """ICE restart with the same certificate; with another one a transport in place of the former."""
+        context = self._context
+        fingerprint = fingerprint_of(message.offer)
+        stream_id = publication.stream.stream_id
+        if fingerprint == publication.fingerprint:
+            sdp = await self.renegotiate(member, stream_id, message.offer)
+            member.send(PublishOk(message.seq, stream_id, sdp, publication.stream.tracks))
+            return
+        codecs = await self._codecs(member, message.offer)
+        handle = context.engine.reserve()
+        context.publishers[handle.session] = (member, publication)
+        try:
+            answer = await context.engine.open_publisher(handle, message.offer, codecs)
+        except BaseException as error:
+            context.publishers.pop(handle.session, None)
+            if isinstance(error, MediaFailed):
+                raise policy.publish_failure(error) from None
+            raise
+        if publication.ended or member.left:
+            context.publishers.pop(handle.session, None)
+            context.engine.close_session(handle)
+            check_present(member)
+            raise PublishError(
+                ErrorCode.PUBLISH_FAILED,
+                "the stream ended while its transport was renewed",
+                hint="publish it",
+            )
+        former, publication.handle = publication.handle, handle
+        publication.fingerprint = fingerprint
+        publication.connected = False
+        tracks = tuple(Track(track.kind, track.codec) for track in answer.tracks)
+        publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
+        context.publishers.pop(former.session, None)
+        context.engine.close_session(former)
+        await self.store(member, publication)
+        check_present(member)
+        member.send(PublishOk(message.seq, stream_id, answer.sdp, tracks))
+        context.bus.publish(
+            stream_subject(member.app_id, stream_id),
+            encode_event(StreamMoved(former.session, handle.session, handle.worker)),
+        )
+
+    async def store(self, member: Member, publication: Publication) -> None:
+        """Bring the registry's entry of a stream up to date."""
+        stream = publication.stream
+        entry = StreamEntry(
+            member.app_id,
+            stream.stream_id,
+            member.session_id,
+            member.room_id,
+            self._context.node,
+            publication.handle,
+            stream,
+            live=publication.live,
+        )
+        if not publication.ended:
+            await self._context.registry.set_stream(entry)
 
     async def renegotiate(self, member: Member, stream_id: str, offer: str) -> str:
         """Answer a later offer of a stream's transport; the stream goes on whatever comes of it."""
-        publication = _publication(member, stream_id)
+        publication = publication_of(member, stream_id)
         if publication is None or not publication.answered:
             raise PublishError(
                 ErrorCode.PUBLISH_FAILED,
@@ -144,7 +224,7 @@ class Publishing:
 
     async def stop(self, member: Member, message: StopPublish) -> None:
         """End a stream; one that is not published (any more) is fine."""
-        publication = _publication(member, message.stream_id)
+        publication = publication_of(member, message.stream_id)
         if publication is not None:
             await self.end(member, publication, StreamDeleteReason.PUBLISHER_STOPPED)
         member.send(Ok(message.seq))
@@ -160,13 +240,24 @@ class Publishing:
             self._go_live(member, publication)
 
     def _go_live(self, member: Member, publication: Publication) -> None:
-        if publication.live or publication.ended or member.room is None:
+        if publication.ended or member.room is None:
             return
-        publication.live = True
         stream = publication.stream
         member.send(PublisherStateNotice(stream.stream_id, PublisherState.PUBLISHING))
-        member.room.tell_streams(UpdateType.ADD, (stream,), session_id=member.session_id)
+        if publication.live:
+            return  # By another transport, before.
+        publication.live = True
+        # Stored first: who logs in from now on finds it there, and hears no notice about it.
+        self._context.background.spawn(self._announce(member, publication))
         log.info("stream_live", app_id=member.app_id, room=member.room_id, stream=stream.stream_id)
+
+    async def _announce(self, member: Member, publication: Publication) -> None:
+        await self.store(member, publication)
+        if not publication.ended and member.room is not None:
+            publication.told = True
+            member.room.tell(
+                StreamNotice(UpdateType.ADD, (publication.stream,)), session_id=member.session_id
+            )
 
     def track_started(self, event: TrackStarted) -> None:
         """Keep the codec that really arrives, for those who log in later."""
@@ -178,7 +269,24 @@ class Publishing:
             Track(track.kind, event.codec) if track.kind == event.kind else track
             for track in publication.stream.tracks
         )
-        publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
+        if tracks != publication.stream.tracks:
+            publication.stream = msgspec.structs.replace(publication.stream, tracks=tracks)
+            self._context.background.spawn(self.store(found[0], publication))
+
+    async def forbid(self, member: Member, stream_id: str, custom_reason: str) -> None:
+        """The server's operator forbids a stream: it ends for all."""
+        publication = publication_of(member, stream_id)
+        if publication is None:
+            return
+        answered = publication.answered
+        self.end_now(
+            member, (publication,), StreamDeleteReason.REMOVED_BY_SERVER, custom_reason=custom_reason
+        )
+        if answered and not member.left:
+            text = f"forbidden by the server{': ' + custom_reason if custom_reason else ''}"
+            code = int(ErrorCode.PUBLISH_FORBIDDEN)
+            member.send(PublisherStateNotice(stream_id, PublisherState.NO_PUBLISH, code, text))
+        await self.release(member, (publication,))
 
     async def lost(self, session: int, why: str) -> None:
         """The transport ended by itself."""
@@ -205,9 +313,14 @@ class Publishing:
     ) -> None:
         """End one stream: sending stops, players and room are told, the streamID is free."""
         self.end_now(member, (publication,), reason, fault=fault)
-        await self._context.registry.release_stream(
-            member.app_id, publication.stream.stream_id, member.session_id
-        )
+        await self.release(member, (publication,))
+
+    async def release(self, member: Member, publications: tuple[Publication, ...]) -> None:
+        """Free the streamIDs of streams that have ended."""
+        for publication in publications:
+            await self._context.registry.release_stream(
+                member.app_id, publication.stream.stream_id, member.session_id
+            )
 
     def end_now(
         self,
@@ -216,6 +329,7 @@ class Publishing:
         reason: StreamDeleteReason,
         *,
         fault: str = "",
+        custom_reason: str = "",
     ) -> None:
         """The part of ``end`` that does not wait; the registry is left to the caller."""
         context = self._context
@@ -232,8 +346,10 @@ class Publishing:
                 stream_subject(member.app_id, stream.stream_id),
                 encode_event(StreamEnded(publication.handle.session, fault)),
             )
-            if publication.live:
-                gone.append(msgspec.structs.replace(stream, delete_reason=int(reason)))
+            if publication.told:
+                gone.append(
+                    msgspec.structs.replace(stream, delete_reason=int(reason), custom_reason=custom_reason)
+                )
             log.info(
                 "stream_ended",
                 app_id=member.app_id,
@@ -241,5 +357,7 @@ class Publishing:
                 stream=stream.stream_id,
                 reason=reason.name,
             )
+        if publications:
+            self._stage_changed(member)
         if gone and member.room is not None:
-            member.room.tell_streams(UpdateType.DELETE, tuple(gone), session_id=member.session_id)
+            member.room.tell(StreamNotice(UpdateType.DELETE, tuple(gone)), session_id=member.session_id)

@@ -1,4 +1,4 @@
-"""One room of one project on this node: its members, and what they hear of each other."""
+"""One room of one project as this node sees it: the members connected here, and what they hear."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import msgspec
 
 from sanderling.server.bus import Bus
 from sanderling.server.bus.base import room_subject
-from sanderling.server.rooms.events import (
-    RoomEvent,
-    StreamsChanged,
-    UsersChanged,
-    decode_room_event,
-    encode_event,
-)
-from sanderling.server.rooms.member import Member, MemberState
+from sanderling.server.rooms.agenda import Appointment
+from sanderling.server.rooms.events import Audience, RoomNotice, decode_room_notice, encode_event
+from sanderling.server.rooms.member import Member
 from sanderling.signaling.codec import encode
-from sanderling.signaling.messages import Stream, StreamNotice, User, UserNotice
+from sanderling.signaling.messages import ServerMessage, Stream, User
 
 __all__ = ["Room", "batches"]
 
@@ -43,13 +38,18 @@ def batches(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
 
 
 class Room:
-    """Made by its first login, gone with its last member. ``max_member_count`` is the creator's; 0 = unlimited."""
+    """There as long as a member is connected to this node. Who else is in the room, the registry knows."""
 
-    def __init__(self, app_id: int, room_id: str, max_member_count: int, bus: Bus) -> None:
+    def __init__(self, app_id: int, room_id: str, bus: Bus) -> None:
         self.app_id = app_id
         self.room_id = room_id
-        self.max_member_count = max_member_count
         self.members: dict[str, Member] = {}
+        """By session."""
+        self.told_online = 0
+        """The count that members were told last."""
+        self.count_due: Appointment | None = None
+        self._hearing: dict[str, Member] = {}
+        """Those who have their login_ok, by userID."""
         self._bus = bus
         self._subject = room_subject(app_id, room_id)
         self._subscription = bus.subscribe(self._subject, self._deliver)
@@ -57,61 +57,55 @@ class Room:
     def close(self) -> None:
         """Stop listening; the room is no longer used."""
         self._subscription.cancel()
-
-    def full_for(self, user_id: str) -> bool:
-        """Whether one more user does not fit. A session of the same user is about to be replaced: not counted."""
-        if self.max_member_count == 0:
-            return False
-        others = sum(member.user.user_id != user_id for member in self.members.values())
-        return others >= self.max_member_count
+        if self.count_due is not None:
+            self.count_due.cancel()
 
     def add(self, member: Member) -> None:
-        """Give ``member`` a place; it hears nothing and is not seen before it is JOINED."""
+        """Take ``member`` in; it hears nothing before ``hear``."""
         self.members[member.session_id] = member
         member.room = self
 
+    def hear(self, member: Member) -> None:
+        """From now on ``member`` gets the room's notices."""
+        self._hearing[member.user.user_id] = member
+
     def remove(self, member: Member) -> None:
-        """Take the place back. Idempotent."""
+        """Let ``member`` go. Idempotent."""
         self.members.pop(member.session_id, None)
+        if self._hearing.get(member.user.user_id) is member:
+            del self._hearing[member.user.user_id]
         member.room = None
 
-    def users_for(self, asker: Member) -> list[User]:
-        """Announced users other than ``asker``, if it wants to hear of users."""
-        if not asker.notify:
-            return []
-        return [m.user for m in self._joined() if m.announced and m is not asker]
+    def tell(
+        self,
+        message: ServerMessage,
+        *,
+        session_id: str = "",
+        audience: Audience = Audience.EVERYBODY,
+        to: tuple[str, ...] = (),
+        droppable: bool = False,
+    ) -> None:
+        """Send ``message`` to members on every node but ``session_id``; parameters as in ``RoomNotice``."""
+        notice = RoomNotice(encode(message), session_id, int(audience), to, droppable)
+        self._bus.publish(self._subject, encode_event(notice))
 
-    def streams_for(self, asker: Member) -> list[Stream]:
-        """Live streams of others."""
-        return [
-            publication.stream
-            for member in self._joined()
-            if member is not asker
-            for publication in member.publications.values()
-            if publication.live
-        ]
-
-    def tell_users(self, update: int, user: User, *, session_id: str) -> None:
-        """Announce a user that came or went."""
-        self._publish(UsersChanged(update, (user,), session_id))
-
-    def tell_streams(self, update: int, streams: tuple[Stream, ...], *, session_id: str) -> None:
-        """Announce streams that came or went."""
-        self._publish(StreamsChanged(update, streams, session_id))
-
-    def _publish(self, event: RoomEvent) -> None:
-        self._bus.publish(self._subject, encode_event(event))
-
-    def _joined(self) -> Iterator[Member]:
-        return (member for member in self.members.values() if member.state is MemberState.JOINED)
+    def tell_here(self, message: ServerMessage) -> None:
+        """Send ``message`` to the members of this node."""
+        data = encode(message)
+        for member in self._hearing.values():
+            member.mailbox.send(data)
 
     def _deliver(self, payload: bytes) -> None:
-        event = decode_room_event(payload)
-        listeners = [member for member in self._joined() if member.session_id != event.session_id]
-        if isinstance(event, UsersChanged):
-            listeners = [member for member in listeners if member.notify]
-            notice = encode(UserNotice(event.update, event.users))
+        event = decode_room_notice(payload)
+        hearing: Iterable[Member]
+        if event.to:
+            hearing = [self._hearing[user_id] for user_id in set(event.to) if user_id in self._hearing]
         else:
-            notice = encode(StreamNotice(event.update, event.streams))
-        for member in listeners:
-            member.outbox.send(notice)
+            hearing = self._hearing.values()
+        about_users = event.audience == Audience.ABOUT_USERS
+        notice, session_id = event.notice, event.session_id
+        for member in hearing:
+            if member.session_id == session_id or (about_users and not member.notify):
+                continue
+            if not (event.droppable and member.mailbox.behind):
+                member.mailbox.send(notice)

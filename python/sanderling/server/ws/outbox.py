@@ -26,6 +26,11 @@ class QueueOutbox:
         """Whether ``close`` was called."""
         return self._closing
 
+    @property
+    def waiting(self) -> int:
+        """Messages queued."""
+        return len(self._queue)
+
     def send(self, data: bytes) -> None:
         """Queue one message; dropped when the connection is closing or has overflowed."""
         if self._closing or self.overflowed.is_set():

@@ -21,7 +21,7 @@ from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
 from sanderling.server.proxy import origin_of
 from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.source_limits import SourceLimiter, source_of
-from sanderling.server.ws.limits import TokenBucket
+from sanderling.server.token_bucket import TokenBucket
 from sanderling.server.ws.outbox import QueueOutbox
 from sanderling.signaling.codec import decode_client
 from sanderling.signaling.messages import ClientMessage, Login, Logout, StopPublish
@@ -40,7 +40,6 @@ class SessionLimits:
     """What one connection may do. Times in seconds."""
 
     login_timeout_s: float = 10.0
-    heartbeat_timeout_s: float = 30.0
     messages_per_s: float = 50.0
     messages_burst: float = 100.0
     requests_waiting: int = 64
@@ -113,6 +112,10 @@ class SignallingSession:
         self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(limits.requests_waiting)
         self._junk = 0
         self._refused = 0
+        self._working = False
+        """Whether a request is being carried out."""
+        self._over = False
+        """Whether the client has logged out, though the request was not carried out any more."""
         self._ended = ""
         self._reason = StreamDeleteReason.CONNECTION_LOST
 
@@ -126,7 +129,7 @@ class SignallingSession:
             loop.create_task(self._write()),
             loop.create_task(self._watch()),
         ]
-        reader, _, writer, watcher = tasks
+        reader, worker, writer, watcher = tasks
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if reader in done and self._outbox.closing and not writer.done():
@@ -135,9 +138,11 @@ class SignallingSession:
                     [writer, watcher], timeout=self._limits.flush_s, return_when=asyncio.FIRST_COMPLETED
                 )
         finally:
-            await self._rooms.disconnect(connection, self._reason)
+            await self._rooms.disconnect(connection, self._reason, over=self._over)
             for task in tasks:
-                task.cancel()
+                # A request of a session that goes on is carried out to its end: its client will ask for the reply.
+                if task is not worker or not (self._working and connection.kept):
+                    task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception):
                     log.error("session_task_failed", exc_info=result)
@@ -150,16 +155,19 @@ class SignallingSession:
         loop = asyncio.get_running_loop()
         while not self._outbox.closing:
             waited_from = loop.time()
-            silence = self._limits.heartbeat_timeout_s
-            if not connection.logged_in:
-                # Junk and refused logins do not extend the time for a good one.
-                silence = min(silence, self._limits.login_timeout_s - (self._monotonic() - started))
+            logged_in = connection.logged_in
+            # Media counts as a sign of life too. Junk and refused logins do not extend the time for a good one.
+            silence = (
+                self._rooms.patience(connection)
+                if logged_in
+                else self._limits.login_timeout_s - (self._monotonic() - started)
+            )
             try:
                 async with asyncio.timeout_at(waited_from + max(silence, 0.0)):
                     event = await self._socket.receive()
             except TimeoutError:
-                if connection.logged_in and silence < self._limits.heartbeat_timeout_s:
-                    continue  # Logged in while this was waiting: from now on the heartbeat counts.
+                if connection.logged_in and (not logged_in or self._rooms.patience(connection) > 0):
+                    continue  # Logged in while this was waiting, or heard by its media.
                 self._timed_out(connection)
                 return
             except (WebSocketDisconnect, RuntimeError):
@@ -173,6 +181,7 @@ class SignallingSession:
     async def _received(self, connection: Connection, text: str | None, binary: bytes | None) -> bool:
         """Take one message; False ends the connection."""
         now = self._monotonic()
+        self._rooms.heard(connection)
         wait = self._bucket.take(now)
         if text is None:
             size = len(binary or b"")
@@ -227,7 +236,7 @@ class SignallingSession:
             self._reason = StreamDeleteReason.HEARTBEAT_TIMEOUT
             error = RoomError(
                 ErrorCode.CONNECTION_LOST,
-                f"nothing was heard for {self._limits.heartbeat_timeout_s:g} s",
+                "nothing was heard for too long",
                 hint="send heartbeat every LoginOk.heartbeat_ms",
             )
             self._rooms.refuse(connection, error)
@@ -248,6 +257,7 @@ class SignallingSession:
                 waiting.append(self._requests.get_nowait())
         if any(isinstance(message, Logout | StopPublish) for message in waiting):
             self._reason = StreamDeleteReason.PUBLISHER_STOPPED
+        self._over = any(isinstance(message, Logout) for message in waiting)
 
     def _end(self, why: str) -> bool:
         self._ended = why
@@ -259,7 +269,11 @@ class SignallingSession:
     async def _work(self, connection: Connection) -> None:
         while True:
             message = await self._requests.get()
+            self._working = True
             await self._rooms.handle(connection, message)
+            self._working = False
+            if connection.closed:
+                return
 
     async def _write(self) -> None:
         while (data := await self._outbox.next()) is not None:

@@ -1,0 +1,254 @@
+"""Who is there: a session's place in its room from its login to its end, and what others see of it.
+
+A session is *present* while the others see it. One whose connection is lost stays present for a short while, then it
+is *away*: its streams end and the others are told that it went, but its client may still resume it. Alive is who was
+heard by a message or by authenticated media, whichever is newer (docs/protocol.md section 3.4).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import structlog
+
+from sanderling.bridge.events import Stats
+from sanderling.enums import PublisherState, StreamDeleteReason, UpdateType
+from sanderling.errors import ErrorCode
+from sanderling.server.bus.base import session_subject
+from sanderling.server.registry import RoomView
+from sanderling.server.rooms.context import RoomContext
+from sanderling.server.rooms.events import Audience, Forbid, decode_session_event
+from sanderling.server.rooms.member import Member, MemberState, Publication
+from sanderling.server.rooms.playing import Playing
+from sanderling.server.rooms.publishing import Publishing
+from sanderling.server.rooms.room import Room
+from sanderling.signaling.messages import Kicked, OnlineCountNotice, PublisherStateNotice, UserNotice
+
+__all__ = ["Presence"]
+
+log = structlog.get_logger("rooms")
+
+COUNT_EVERY_S = 30.0
+"""How often a room's members are told how many they are, when that changed (product-facts 1.2)."""
+MEDIA_MARGIN_S = 0.5
+"""How long after the loss of a connection media must have come to show that only the connection was lost: packets
+of a client that died with it may be on their way for so long. Lower takes dead clients for live ones."""
+
+
+class Presence:
+    """See the module."""
+
+    def __init__(self, context: RoomContext, publishing: Publishing, playing: Playing) -> None:
+        self._context = context
+        self._publishing = publishing
+        self._playing = playing
+
+    # ---------------------------------------------------------------------------------------- in and out
+
+    def enter(self, member: Member) -> Room:
+        """Give ``member`` its place on this node; nobody sees it yet."""
+        context = self._context
+        member.session_subscription = context.bus.subscribe(
+            session_subject(member.session_id), partial(self._told, member)
+        )
+        key = (member.app_id, member.room_id)
+        room = context.rooms.get(key)
+        if room is None:
+            room = context.rooms[key] = Room(member.app_id, member.room_id, context.bus)
+            log.info("room_made", app_id=member.app_id, room=member.room_id)
+        room.add(member)
+        context.members[member.session_id] = member
+        return room
+
+    async def arrive(self, member: Member) -> RoomView | None:
+        """Count ``member`` in; returns what it finds, None when it was replaced meanwhile. The others are not told."""
+        view = await self._context.registry.arrive(
+            member.session_id,
+            notify=member.notify,
+            notice_members=member.project.settings.notice_members,
+        )
+        if view is not None:
+            member.announced = view.announced
+            member.present = True
+        return view
+
+    def tell_arrival(self, member: Member) -> None:
+        """Tell the others that ``member`` came."""
+        room = member.room
+        if room is None:
+            return
+        if member.announced:
+            notice = UserNotice(UpdateType.ADD, (member.user,))
+            room.tell(notice, session_id=member.session_id, audience=Audience.ABOUT_USERS)
+        self._count_later(room)
+
+    def _tell_departure(self, member: Member, reason: StreamDeleteReason) -> None:
+        if member.room is not None:
+            self._count_later(member.room)
+        if member.announced and member.room is not None:
+            notice = UserNotice(UpdateType.DELETE, (member.user,), int(reason))
+            member.room.tell(notice, session_id=member.session_id, audience=Audience.ABOUT_USERS)
+
+    async def leave(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
+        """End a session and release everything. Idempotent."""
+        self.leave_now(member, reason, custom_reason=custom_reason)
+        await self._release(member)
+
+    async def _release(self, member: Member) -> None:
+        await self._context.registry.release_session(member.app_id, member.user.user_id, member.session_id)
+
+    def leave_soon(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
+        """``leave`` without waiting: what others see happens now, the registry follows."""
+        self.leave_now(member, reason, custom_reason=custom_reason)
+        self._context.background.spawn(self._release(member))
+
+    def leave_now(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
+        """The part of ``leave`` that does not wait; the registry is left to the caller."""
+        if member.left:
+            return
+        context = self._context
+        was_present = member.present
+        member.state = MemberState.LEFT
+        member.present = False
+        context.members.pop(member.session_id, None)
+        for appointment in (member.watch, member.token_due):
+            if appointment is not None:
+                appointment.cancel()
+        if member.session_subscription is not None:
+            member.session_subscription.cancel()
+            member.session_subscription = None
+        for subscription in member.data_subscriptions.values():
+            subscription.cancel()
+        member.data_subscriptions.clear()
+        publications = tuple(member.publications.values())
+        self._publishing.end_now(member, publications, reason, custom_reason=custom_reason)
+        self._playing.leave(member)
+        room = member.room
+        if room is None:
+            return
+        if was_present:
+            log.info("user_left", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
+            self._tell_departure(member, reason)
+        room.remove(member)
+        if not room.members:
+            room.close()
+            context.rooms.pop((room.app_id, room.room_id), None)
+            log.info("room_gone", app_id=room.app_id, room=room.room_id)
+
+    # ----------------------------------------------------------------------------------- told by the node
+
+    def _told(self, member: Member, payload: bytes) -> None:
+        if member.left:
+            return
+        event = decode_session_event(payload)
+        if isinstance(event, Forbid):
+            self._context.background.spawn(
+                self._publishing.forbid(member, event.stream_id, event.custom_reason)
+            )
+            return
+        self.leave_soon(member, StreamDeleteReason(event.delete_reason), custom_reason=event.custom_reason)
+        member.send_uncounted(
+            Kicked(event.code, event.message, origin=event.origin, custom_reason=event.custom_reason)
+        )
+        member.mailbox.close("kicked")
+
+    # ------------------------------------------------------------------------------------- away and back
+
+    def lost(self, member: Member, *, silent: bool = False) -> None:
+        """The connection of a resumable session is gone, or has been ``silent`` for too long."""
+        now = self._context.steady()
+        member.connection = None
+        member.lost_at = now
+        member.mailbox.detach()
+        if silent:
+            self._away(member, StreamDeleteReason.HEARTBEAT_TIMEOUT)
+        self._watch(member)
+
+    def _silent_s(self, member: Member) -> float:
+        return float(member.project.settings.silent_s) or self._context.silent_s
+
+    def patience(self, member: Member) -> float:
+        """Seconds that a member may still be silent before it has gone; 0.0 when it has."""
+        heard = max(member.heard, member.media_heard)
+        return max(0.0, heard + self._silent_s(member) - self._context.steady())
+
+    def _watch(self, member: Member) -> None:
+        """Look again when something could be due; called whenever a lost member's state may have changed."""
+        lost_at = member.lost_at
+        if lost_at is None or member.left:
+            return
+        now = self._context.steady()
+        over_at = lost_at + self._context.resume_s
+        media = member.media_heard > lost_at + MEDIA_MARGIN_S
+        gone_at = member.media_heard + self._silent_s(member) if media else lost_at + self._context.closed_s
+        if now >= over_at:
+            self.leave_soon(member, StreamDeleteReason.CONNECTION_LOST)
+            return
+        if member.present and now >= gone_at:
+            reason = StreamDeleteReason.HEARTBEAT_TIMEOUT if media else StreamDeleteReason.CONNECTION_LOST
+            self._away(member, reason)
+        due = min(over_at, gone_at) if member.present else over_at
+        member.watch = self._context.agenda.at(due, partial(self._watch, member))
+
+    def _away(self, member: Member, reason: StreamDeleteReason) -> None:
+        """Others are told that the member went; its own client learns of it when it comes back."""
+        if not member.present:
+            return
+        member.present = False
+        publications = tuple(member.publications.values())
+        self._publishing.end_now(member, publications, reason)
+        for publication in publications:
+            notice = PublisherStateNotice(
+                publication.stream.stream_id,
+                PublisherState.NO_PUBLISH,
+                int(ErrorCode.PUBLISH_INTERRUPTED),
+                "the connection was away for too long; publish again",
+            )
+            member.send(notice)
+        self._tell_departure(member, reason)
+        log.info("user_away", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
+        self._context.background.spawn(self._hide(member, publications))
+
+    async def _hide(self, member: Member, publications: tuple[Publication, ...]) -> None:
+        registry = self._context.registry
+        await self._publishing.release(member, publications)
+        if not member.present:
+            await registry.depart(member.session_id)
+
+    async def back(self, member: Member) -> None:
+        """A lost member's client has taken its session over on another connection."""
+        member.lost_at = None
+        if member.watch is not None:
+            member.watch.cancel()
+            member.watch = None
+        if not member.present and not member.left and await self.arrive(member) is not None:
+            self.tell_arrival(member)
+            log.info("user_back", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
+
+    def media_heard(self, event: Stats) -> None:
+        """One of a member's transports reports; what it says of the peer's silence counts as a sign of life."""
+        context = self._context
+        member = context.viewers.get(event.session)
+        if member is None and (found := context.publishers.get(event.session)) is not None:
+            member = found[0]
+        silent_ms = event.values.get("silent_ms")
+        if member is not None and silent_ms is not None:
+            member.media_heard = max(member.media_heard, context.steady() - silent_ms / 1000)
+
+    # -------------------------------------------------------------------------------------- online count
+
+    def _count_later(self, room: Room) -> None:
+        if room.count_due is not None:
+            return
+        due = self._context.steady() + COUNT_EVERY_S
+        room.count_due = self._context.agenda.at(due, partial(self._count, room))
+
+    def _count(self, room: Room) -> None:
+        room.count_due = None
+        self._context.background.spawn(self._tell_count(room))
+
+    async def _tell_count(self, room: Room) -> None:
+        online = await self._context.registry.online(room.app_id, room.room_id)
+        if room.members and online != room.told_online:
+            room.told_online = online
+            room.tell_here(OnlineCountNotice(online))
