@@ -86,9 +86,8 @@ function preferCodec(transceiver: RTCRtpTransceiver, codec: VideoCodec): void {
       hint: "VP8 works in every browser",
     });
   }
-  // Only the wanted one and its repair formats: a server that cannot take it says so instead of switching silently.
-  const repair = codecs.filter(({ mimeType }) => /\/(rtx|red|ulpfec|flexfec-03)$/i.test(mimeType));
-  transceiver.setCodecPreferences([...wanted, ...repair]);
+  // The wanted one first; the server takes VP8 instead where a member of the room cannot decode it.
+  transceiver.setCodecPreferences([...wanted, ...codecs.filter((other) => !wanted.includes(other))]);
 }
 
 function encodings(options: PublisherOptions): RTCRtpEncodingParameters[] {

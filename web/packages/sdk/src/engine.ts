@@ -9,7 +9,7 @@ import type { EngineEvents } from "./events.js";
 import { LocalStream } from "./local-stream.js";
 import type { IceServer } from "./peer.js";
 import type { Platform } from "./platform.js";
-import type { PlayOptions } from "./playing.js";
+import { wireStreamType, type PlayOptions, type StreamType } from "./playing.js";
 import type { PublishOptions } from "./publishing.js";
 import { checkCapabilities, type Capabilities } from "./requirements.js";
 import { Room } from "./room.js";
@@ -173,6 +173,27 @@ export class SanderlingEngine {
   /** Stop playing; false when it was not being played. */
   stopPlayingStream(streamID: string): boolean {
     return this.#room?.stopPlay(streamID) ?? false;
+  }
+
+  /**
+   * Choose the layer of a stream published in several (simulcast), while it plays or before: 0 small, 1 big, 2 what the
+   * network carries. It shows at that layer's next key frame. False when the server refused it.
+   */
+  async setPlayStreamVideoType(streamID: string, streamType: StreamType): Promise<boolean> {
+    const videoType = wireStreamType(streamType);
+    if (videoType === undefined) {
+      throw new SanderlingError(NativeCode.ILLEGAL_PARAMETER, `stream type ${String(streamType)} does not exist`, {
+        hint: "0 small, 1 big, 2 by the network",
+      });
+    }
+    const room = this.#openRoom();
+    try {
+      await room.setVideoType(streamID, videoType);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof SanderlingError) return false;
+      throw thrown;
+    }
   }
 
   /** The server's Unix time in milliseconds and how far it may be off; before the first heartbeat this machine's own. */

@@ -16,7 +16,7 @@ export type {
 export { fetchHealth, type Fetch, type Health } from "./health.js";
 export { LocalStream, createView, type ViewOptions } from "./local-stream.js";
 export type { VideoCodec } from "./peer.js";
-export type { CustomResourceConfig, PlayOptions } from "./playing.js";
+export type { CustomResourceConfig, PlayOptions, StreamType } from "./playing.js";
 export type { PublishOptions } from "./publishing.js";
 export type { PlayQuality, PublishQuality } from "./quality.js";
 export { checkCapabilities, type Capabilities } from "./requirements.js";

@@ -17,6 +17,9 @@ export interface CustomResourceConfig {
   readonly afterPublish?: 0 | 1 | 2;
 }
 
+/** Layer of a stream published in several: 0 small, 1 big, 2 (the default) what the network carries. */
+export type StreamType = 0 | 1 | 2;
+
 /** How to play a stream. */
 export interface PlayOptions {
   readonly video?: boolean;
@@ -24,6 +27,8 @@ export interface PlayOptions {
   /** 0 RTC, 1 CDN, 2 L3, 5 custom; the web's numbering (native: 3, 1, 2, 5). */
   readonly resourceMode?: 0 | 1 | 2 | 5;
   readonly customResourceConfig?: CustomResourceConfig;
+  /** The web's numbering (native: 1, 2, 0); `setPlayStreamVideoType` changes it while the stream plays. */
+  readonly streamType?: StreamType;
   /** Milliseconds the jitter buffer aims at; 0 (the default) = as little as the network allows. */
   readonly jitterBufferTarget?: number;
   /** The same in seconds, the older name. */
@@ -40,6 +45,13 @@ export function wireMode(options: PlayOptions, phase: PublishPhase): number {
   const mode = options.resourceMode ?? 0;
   if (mode !== 5) return NATIVE_MODE[mode] ?? 3;
   return NATIVE_MODE[options.customResourceConfig?.[phase] ?? 0] ?? 3;
+}
+
+const NATIVE_STREAM_TYPE: Readonly<Record<StreamType, number>> = { 0: 1, 1: 2, 2: 0 };
+
+/** The wanted layer as it goes over the wire; undefined for a number that does not exist. */
+export function wireStreamType(type: number): number | undefined {
+  return (NATIVE_STREAM_TYPE as Readonly<Record<number, number>>)[type];
 }
 
 /** Milliseconds between looks at whether a reused slot shows the new stream: less than half a frame at 60 fps. */
@@ -68,6 +80,7 @@ export class Playing {
   readonly #host: PlayingHost;
   readonly #options: PlayOptions;
   readonly #output: PlayOutput;
+  #videoType: number;
   #resolve: (stream: MediaStream) => void = () => undefined;
   #reject: (error: SanderlingError) => void = () => undefined;
   #state: PlayerState = "NO_PLAY";
@@ -84,6 +97,7 @@ export class Playing {
     this.streamID = streamID;
     this.#options = options;
     this.#output = output;
+    this.#videoType = wireStreamType(options.streamType ?? 2) ?? 0;
     this.#host = host;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -114,6 +128,7 @@ export class Playing {
         resource_mode: wireMode(this.#options, phase),
         audio: this.#options.audio ?? true,
         video: this.#options.video ?? true,
+        video_type: this.#videoType,
       });
       // Stopped meanwhile: the stop was sent behind the play, the slot is free again.
       if (this.#binding !== binding) return;
@@ -124,6 +139,19 @@ export class Playing {
       this.#binding = undefined;
       viewer.release();
       this.fail(asError(thrown, NativeCode.PLAY_FAILED));
+    }
+  }
+
+  /** Choose the layer, by its number on the wire, for this play and over lost connections. */
+  async setVideoType(videoType: number): Promise<void> {
+    this.#videoType = videoType;
+    const binding = this.#binding;
+    if (binding === undefined) return; // the request to play carries it
+    try {
+      await binding.session.setVideoType(this.streamID, videoType);
+    } catch (thrown) {
+      // The session ended, or the play did not come about: the next request carries the choice.
+      if (this.#binding === binding) throw thrown;
     }
   }
 

@@ -172,6 +172,26 @@ test("the third play doubles the places first", async () => {
   assert.deepEqual(made.platform.viewers[0]?.answers, ["answer", "more"]);
 });
 
+test("the layer of a stream is chosen while it plays, and before", async () => {
+  const made = await inRoom();
+  assert.equal(await made.engine.setPlayStreamVideoType("b", 1), true);
+  assert.equal(made.socket.count("set_video_type"), 0);
+  await play(made, "a", 0);
+  assert.equal(made.socket.last("play").video_type, 0);
+  const chosen = made.engine.setPlayStreamVideoType("a", 0);
+  const { seq, video_type } = made.socket.last("set_video_type");
+  assert.equal(video_type, 1);
+  await made.socket.reply({ type: "ok", seq });
+  assert.equal(await chosen, true);
+  await play(made, "b", 1);
+  assert.equal(made.socket.last("play").video_type, 2);
+  const refused = made.engine.setPlayStreamVideoType("b", 2);
+  const last = made.socket.last("set_video_type");
+  await made.socket.reply({ type: "error", code: 1004011, message: "no", seq: last.seq });
+  assert.equal(await refused, false);
+  await assert.rejects(made.engine.setPlayStreamVideoType("a", 7 as 0), { errorCode: 1100001 });
+});
+
 test("a place used again stays blank until the new stream's first frame", async () => {
   const made = await inRoom();
   await play(made, "a", 0);

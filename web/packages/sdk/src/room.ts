@@ -56,6 +56,7 @@ export class Room {
   readonly #addresses: readonly string[];
   readonly #login: RoomLogin;
   readonly #playings = new Map<string, Playing>();
+  readonly #videoTypes = new Map<string, number>();
   readonly #publishings = new Map<string, Publishing>();
   readonly #roster = new Roster({
     users: (update, users) => {
@@ -177,8 +178,16 @@ export class Room {
       },
     });
     this.#playings.set(streamID, playing);
+    const chosen = this.#videoTypes.get(streamID);
+    if (chosen !== undefined) void playing.setVideoType(chosen);
     if (this.#link?.loginSent === true) void playing.start(this.#link.session, this.#link.viewer, this.#phase());
     return playing.result;
+  }
+
+  /** Choose the layer of a stream, by its number on the wire: of the play that runs, and of later ones. */
+  async setVideoType(streamID: string, videoType: number): Promise<void> {
+    this.#videoTypes.set(streamID, videoType);
+    await this.#playings.get(streamID)?.setVideoType(videoType);
   }
 
   /** False when it was not being played. */

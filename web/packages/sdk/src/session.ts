@@ -76,6 +76,10 @@ export class Session {
     await this.#request({ type: "stop_play", stream_id: streamID }, "ok");
   }
 
+  async setVideoType(streamID: string, videoType: number): Promise<void> {
+    await this.#request({ type: "set_video_type", stream_id: streamID, video_type: videoType }, "ok");
+  }
+
   viewerOffer(offer: string): Promise<ViewerAnswer> {
     return this.#request({ type: "viewer_offer", offer }, "viewer_answer");
   }

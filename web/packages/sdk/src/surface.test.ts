@@ -8,7 +8,7 @@ import { signallingAddresses } from "./address.js";
 import { captureObstacle } from "./capture.js";
 import { Emitter } from "./emitter.js";
 import { SanderlingError, webCode } from "./errors.js";
-import { timestampReached, wireMode } from "./playing.js";
+import { timestampReached, wireMode, wireStreamType } from "./playing.js";
 import { retryDelay } from "./retry.js";
 import { withStereo } from "./sdp.js";
 import { VERSION } from "./version.js";
@@ -81,6 +81,10 @@ test("resource modes go over the wire in the native numbers", () => {
   assert.equal(wireMode(custom, "beforePublish"), 2);
   assert.equal(wireMode(custom, "publishing"), 3);
   assert.equal(wireMode(custom, "afterPublish"), 1);
+});
+
+test("layers go over the wire in the native numbers", () => {
+  assert.deepEqual([0, 1, 2, 3].map(wireStreamType), [1, 2, 0, undefined]);
 });
 
 test("RTP timestamps wrap", () => {
