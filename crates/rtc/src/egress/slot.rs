@@ -285,10 +285,9 @@ impl Outlet {
     ) -> Option<usize> {
         let (ssrc, payload_type) = (self.repair_ssrc?, self.repair_payload_type?);
         let resend = self.sent.find(sequence)?;
-        let packet = self.store.as_ref()?.find(resend.layer, resend.source)?;
-        if now.saturating_duration_since(packet.arrival) > REPAIR_AGE
-            || Self::limit(&packet) > out.len()
-        {
+        let store = self.store.as_ref()?;
+        let packet = store.find(resend.layer, resend.source)?;
+        if !store.repairs(&packet, now, REPAIR_AGE) || Self::limit(&packet) > out.len() {
             return None;
         }
         let fields = Fields {
