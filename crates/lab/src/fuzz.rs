@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use sanderling_sfu::{
-    Certificate, Command, Event, Input, Path, PeerMessage, Protocol, SessionId, StreamId, Ticket,
-    WorkerConfig, WorkerId,
+    Certificate, Command, Event, Input, LayerChoice, Path, PeerMessage, Protocol, SessionId,
+    StreamId, Ticket, WorkerConfig, WorkerId,
 };
 
 use crate::client::Client;
@@ -179,8 +179,18 @@ impl Pair {
                 self.command(worker, |ticket| Command::Close { ticket, session });
             }
             7 => {
-                let stream = choices.stream();
-                self.feed(worker, Input::Command(Command::RequestKeyFrame { stream }));
+                let (stream, number) = (choices.stream(), choices.byte());
+                let Some(choice) = LayerChoice::from_number(number % 4) else {
+                    self.feed(worker, Input::Command(Command::RequestKeyFrame { stream }));
+                    return;
+                };
+                let session = choices.guest();
+                self.command(worker, |ticket| Command::SetLayer {
+                    ticket,
+                    session,
+                    stream,
+                    choice,
+                });
             }
             8 => {
                 let length = usize::from(choices.byte()) * 6;
@@ -209,13 +219,22 @@ impl Pair {
     fn message(&mut self, worker: usize, choices: &mut Choices<'_>) {
         let stream = choices.stream();
         let from = WorkerId(((worker + 1) % WORKERS) as u16);
-        let message = match choices.byte() % 5 {
+        let choice = choices.byte();
+        let message = match choice % 6 {
             0 => PeerMessage::Pull { stream },
             1 => PeerMessage::Unpull { stream },
-            2 => PeerMessage::NeedKeyFrame { stream },
+            2 => PeerMessage::NeedKeyFrame {
+                stream,
+                layer: choice / 6,
+            },
             3 => PeerMessage::Tracks {
                 stream,
                 tracks: None,
+                cached: None,
+            },
+            4 => PeerMessage::Answers {
+                stream,
+                answers: choice & 64 == 0,
             },
             _ => PeerMessage::Ended { stream },
         };

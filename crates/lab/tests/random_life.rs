@@ -7,7 +7,7 @@ use sanderling_lab::{Lab, Link, PeerId, Random, Replay, Source, fuzz, ms};
 #[test]
 fn sequences_of_operations_leave_nothing_and_answer_everything() {
     let mut seen = BTreeSet::new();
-    let seeds = Replay::seeds(0..300);
+    let seeds = Replay::seeds(0..500);
     for seed in &seeds {
         let _replay = Replay::new("sequences_of_operations", *seed);
         let mut random = Random::named(*seed, "operations");
@@ -30,7 +30,7 @@ fn sequences_of_operations_leave_nothing_and_answer_everything() {
         "failed UnknownStream",
     ] {
         assert!(
-            seeds.len() < 300 || seen.contains(kind),
+            seeds.len() < 500 || seen.contains(kind),
             "no sequence came to {kind}: {seen:?}"
         );
     }

@@ -80,6 +80,14 @@ pub enum Command {
         session: SessionId,
         stream: StreamId,
     },
+    /// Choose the simulcast layer that a viewer gets of a stream. It changes at the next clean key frame of that layer;
+    /// until then the old one goes on.
+    SetLayer {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+        choice: LayerChoice,
+    },
     /// Ask a publisher for a key frame; merged and throttled.
     RequestKeyFrame { stream: StreamId },
     /// Close a session.
@@ -87,6 +95,32 @@ pub enum Command {
     /// Describe everything this worker holds.
     Snapshot { ticket: Ticket },
 }
+
+/// Which simulcast layer a viewer gets (`set_play_stream_video_type`: DEFAULT 0, SMALL 1, BIG 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LayerChoice {
+    /// The highest that the viewer's network carries.
+    #[default]
+    Automatic,
+    /// The lowest.
+    Small,
+    /// The highest; lower only while the viewer's network carries no more.
+    Big,
+}
+
+impl LayerChoice {
+    /// The choice with the product's number; `None` for a number that is none.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Automatic),
+            1 => Some(Self::Small),
+            2 => Some(Self::Big),
+            _ => None,
+        }
+    }
+}
+
+pub use crate::publish::Cached;
 
 /// What a worker says to another one. One copy of a packet per worker that has viewers, never per viewer.
 #[derive(Debug, Clone)]
@@ -99,14 +133,18 @@ pub enum PeerMessage {
     Tracks {
         stream: StreamId,
         tracks: Option<Arc<[sanderling_rtc::TrackInfo]>>,
+        /// What came since the last key frame, when the stream has video.
+        cached: Option<Arc<Cached>>,
     },
     /// One packet of a pulled stream.
     Packet {
         stream: StreamId,
         packet: Arc<sanderling_media::Packet>,
     },
-    /// A viewer of the sender needs a key frame.
-    NeedKeyFrame { stream: StreamId },
+    /// A viewer of the sender needs a key frame of a layer.
+    NeedKeyFrame { stream: StreamId, layer: u8 },
+    /// It became known whether the publisher answers requests for key frames.
+    Answers { stream: StreamId, answers: bool },
     /// The stream ended.
     Ended { stream: StreamId },
 }

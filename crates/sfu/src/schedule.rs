@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Session(SessionId),
     /// A key-frame request of a stream that has to wait.
     KeyFrame(StreamId),
+    /// Viewers of a stream that get packets at their own pace.
+    Pace(StreamId),
 }
 
 /// One deadline per timer, sorted.

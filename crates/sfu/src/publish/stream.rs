@@ -1,14 +1,21 @@
 //! A stream as one worker sees it: published here, or pulled from the worker of its publisher.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sanderling_media::{Kind, LayerStore, Packet};
+use sanderling_media::{GopCache, Kind, LayerStore, Packet};
 use sanderling_rtc::TrackInfo;
 
-use super::key_frames::{Decision, KeyFrames};
+use super::key_frames::{Decision, KeyFrames, Need};
 use super::layers::Layers;
-use crate::{SessionId, Ticket, WorkerId};
+use super::spread::Spread;
+use crate::{LayerChoice, SessionId, Ticket, WorkerId};
+
+/// A publisher is asked for a key frame so long after its first picture, if nobody else asked before: then it is known
+/// whether it answers before the first viewer comes.
+const PROBE: Duration = Duration::from_secs(1);
+/// A key frame that is still damaged after so long will not be repaired.
+const REPAIRED: Duration = Duration::from_millis(200);
 
 /// A bind that waits for another worker to say what the stream consists of.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +24,37 @@ pub(crate) struct PendingBind {
     pub(crate) session: SessionId,
     pub(crate) audio: bool,
     pub(crate) video: bool,
+}
+
+/// What a worker that pulls a stream gets before its live packets: the packets since the last key frame of each layer
+/// with their parameter sets, and what is known of the layers. Payloads are shared.
+#[derive(Debug)]
+pub struct Cached {
+    gops: Vec<GopCache>,
+    layers: Layers,
+    answers: Option<bool>,
+}
+
+/// What a video packet means for those who get it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// A key frame begins with it.
+    pub(crate) begins: bool,
+    /// Parts of the key frame came before this, its first packet, or have to be sent in front of it.
+    pub(crate) more: bool,
+    /// It is part of a key frame that is too large to leave at once.
+    pub(crate) spread: bool,
+}
+
+/// What a packet changed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Changes {
+    /// Viewers may have to go to other layers.
+    pub(crate) layers: bool,
+    /// It became known whether the publisher answers requests for key frames.
+    pub(crate) answers: Option<bool>,
+    /// It is time to find out whether it does, on this layer.
+    pub(crate) probe: Option<u8>,
 }
 
 /// A stream.
@@ -28,16 +66,23 @@ pub(crate) struct Stream {
     pub(crate) tracks: Option<Arc<[TrackInfo]>>,
     /// Viewers on this worker, with their slot.
     pub(crate) viewers: Vec<(SessionId, u16)>,
+    /// Those of them that get packets from the store at their own pace.
+    pub(crate) paced: Vec<(SessionId, u16)>,
     /// Other workers that pulled it.
     pub(crate) pulled_by: Vec<WorkerId>,
     /// Binds that wait for `tracks`.
     pub(crate) pending: Vec<PendingBind>,
-    /// Video packets for those who miss some, once for all viewers of this worker.
-    pub(crate) sent: LayerStore,
+    /// Video packets for those who miss some or come later, once for all viewers of this worker.
+    pub(crate) store: LayerStore,
     /// Packets that came in together and have not been forwarded yet, in the order in which they came.
     pub(crate) burst: Vec<Packet>,
-    layers: Layers,
+    pub(crate) layers: Layers,
+    /// Round trip to the publisher, as far as it is known.
+    pub(crate) round_trip: Duration,
     key_frames: Vec<KeyFrames>,
+    spreads: Vec<Spread>,
+    /// When the first picture came, until the publisher was asked for a key frame.
+    unasked_since: Option<Instant>,
 }
 
 impl Stream {
@@ -46,12 +91,16 @@ impl Stream {
             origin,
             tracks,
             viewers: Vec::new(),
+            paced: Vec::new(),
             pulled_by: Vec::new(),
             pending: Vec::new(),
-            sent: LayerStore::default(),
+            store: LayerStore::default(),
             burst: Vec::new(),
             layers: Layers::default(),
+            round_trip: Duration::ZERO,
             key_frames: Vec::new(),
+            spreads: Vec::new(),
+            unasked_since: None,
         }
     }
 
@@ -68,9 +117,27 @@ impl Stream {
         self.viewers.is_empty() && self.pending.is_empty() && self.pulled_by.is_empty()
     }
 
-    /// Layer that viewers should get.
-    pub(crate) fn target_layer(&self) -> u8 {
-        self.layers.target()
+    /// Layer of those who chose none and can take everything.
+    pub(crate) fn best_layer(&self) -> u8 {
+        self.layers.pick(LayerChoice::Automatic, 0)
+    }
+
+    /// What another worker gets with its first subscription.
+    pub(crate) fn cached(&self) -> Cached {
+        Cached {
+            gops: self.store.gops(),
+            layers: self.layers.clone(),
+            answers: self.answers(),
+        }
+    }
+
+    /// Take over what the worker of the publisher sent.
+    pub(crate) fn prime(&mut self, cached: &Cached) {
+        self.store.prime(&cached.gops);
+        self.layers = cached.layers.clone();
+        if let Some(answers) = cached.answers {
+            self.learn(answers);
+        }
     }
 
     fn requests(&mut self, layer: u8) -> &mut KeyFrames {
@@ -81,36 +148,108 @@ impl Stream {
         &mut self.key_frames[index]
     }
 
-    /// Somebody needs a key frame of the layer that is sent.
-    pub(crate) fn request_key_frame(&mut self, now: Instant) -> Decision {
-        let layer = self.target_layer();
-        self.requests(layer).request(now)
+    /// Whether the publisher answers requests for key frames, as far as it is known. All layers come from one encoder.
+    pub(crate) fn answers(&self) -> Option<bool> {
+        let known = |layer: &KeyFrames| layer.answers();
+        self.key_frames.iter().find_map(known)
     }
 
-    /// The time of a request that had to wait has come: true when the publisher has to be asked.
-    pub(crate) fn key_frame_due(&mut self, now: Instant) -> bool {
-        let layer = self.target_layer();
-        self.requests(layer).due(now)
+    /// Whether it is known that the publisher does not.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.answers() == Some(false)
     }
 
-    /// Count a packet. True when the layer that is sent changed and a key frame of the new one has to be asked for.
-    pub(crate) fn count(&mut self, now: Instant, packet: &Packet) -> bool {
-        if packet.kind != Kind::Video {
-            return false;
+    /// It became known, here or elsewhere, whether the publisher answers.
+    pub(crate) fn learn(&mut self, answers: bool) {
+        self.requests(0);
+        self.key_frames
+            .iter_mut()
+            .for_each(|layer| layer.learn(answers));
+    }
+
+    fn need(&self, now: Instant, layer: u8, here: bool) -> Need {
+        let damaged = |gop: &GopCache| {
+            gop.key_frame().is_some_and(|key| {
+                !key.whole && now.saturating_duration_since(key.arrival) > REPAIRED
+            })
+        };
+        match here {
+            false => Need::Elsewhere,
+            true if self.store.gop(layer, damaged) => Need::Damaged,
+            true => Need::Picture,
         }
-        let changed = self.layers.count(now, packet.layer, packet.payload.len());
-        if packet.key_frame {
-            self.requests(packet.layer).arrived();
-        }
-        let target = self.target_layer();
-        changed && !packet.key_frame && self.requests(target).request(now) == Decision::Ask
     }
 
-    /// Packets that begin no key frame came on the layer that is sent. True when viewers wait for one and the last
-    /// request seems to be lost.
-    pub(crate) fn missed(&mut self, now: Instant, waiting: bool) -> bool {
-        let target = self.target_layer();
-        self.requests(target).missed(now, waiting)
+    /// Somebody needs a key frame of a layer. `here`: this is the worker of the publisher.
+    pub(crate) fn request_key_frame(&mut self, now: Instant, layer: u8, here: bool) -> Decision {
+        let need = self.need(now, layer, here);
+        self.requests(layer).request(now, need)
+    }
+
+    /// The time of a request that had to wait has come, or a request was not answered. What to do for a layer that
+    /// viewers wait for if `wanted`.
+    pub(crate) fn key_frame_due(
+        &mut self,
+        now: Instant,
+        layer: u8,
+        wanted: bool,
+        here: bool,
+    ) -> Option<Decision> {
+        let need = self.need(now, layer, here);
+        self.requests(layer).due(now, wanted, need)
+    }
+
+    /// When to look after the answer to a request.
+    pub(crate) fn answer_due(&self, layer: u8) -> Option<Instant> {
+        self.key_frames.get(usize::from(layer))?.answer_due()
+    }
+
+    /// Count a video packet and keep it for those who miss it or come later. `here`: this is the worker of the
+    /// publisher.
+    pub(crate) fn keep(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+        here: bool,
+        changes: &mut Changes,
+    ) -> Mark {
+        let (layer, round_trip) = (packet.layer, self.round_trip);
+        changes.layers |= self.layers.count(now, layer, packet.payload.len());
+        let begins = self.store.keep(packet);
+        if begins {
+            let again = self.requests(layer).arrived(now, round_trip);
+            if here && again {
+                self.learn(true);
+                changes.answers = Some(true);
+            }
+        } else if here && packet.frame_start && !packet.key_frame {
+            if self.requests(layer).frame(now, round_trip) {
+                self.learn(false);
+                changes.answers = Some(false);
+            }
+            self.probe(now, layer, changes);
+        }
+        let rate = self.layers.rate(layer, now);
+        let index = usize::from(layer);
+        if self.spreads.len() <= index {
+            self.spreads.resize_with(index + 1, Spread::default);
+        }
+        let spread = &mut self.spreads[index];
+        self.store.gop(layer, |gop| Mark {
+            begins,
+            more: begins && (gop.len() > 1 || gop.parameters().is_some()),
+            spread: spread.takes(now, packet, gop, rate),
+        })
+    }
+
+    fn probe(&mut self, now: Instant, layer: u8, changes: &mut Changes) {
+        if self.key_frames.iter().any(|layer| !layer.never_asked()) {
+            return;
+        }
+        let since = *self.unasked_since.get_or_insert(now);
+        if layer == self.best_layer() && now.saturating_duration_since(since) >= PROBE {
+            changes.probe = Some(layer);
+        }
     }
 
     /// Requests sent to the publisher and key frames received, of all layers.

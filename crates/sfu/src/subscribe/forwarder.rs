@@ -16,6 +16,32 @@ pub(crate) struct Source {
     pub(crate) layer: u8,
 }
 
+/// Packets that were made before a source is begun on the slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Replay {
+    /// Timestamp of the newest frame: what is newer is live.
+    pub(crate) newest: u32,
+    /// When that was captured.
+    pub(crate) captured: Instant,
+    /// Frames that are replayed, at least 1; the newest one counts whether it is replayed or not.
+    pub(crate) frames: u32,
+}
+
+/// Frames so much older than the newest one still keep their distance from it in a replay, ticks: 400 ms.
+const TRUE_SPACING: u32 = 400 * 90;
+/// Distance of replayed frames that are further apart, ticks: 1 ms.
+const SQUEEZED: u32 = 90;
+
+/// Timestamps of a replay: those before `newest` are drawn together towards it.
+#[derive(Debug, Clone, Copy)]
+struct Squeeze {
+    newest: u32,
+    captured: Instant,
+    /// Ticks from the first frame to the newest one, at the publisher and on the slot.
+    span: u32,
+    squeezed: u32,
+}
+
 /// Offsets from a source's numbers to the slot's.
 #[derive(Debug, Clone, Copy)]
 struct Mapping {
@@ -23,6 +49,7 @@ struct Mapping {
     first_sequence: u64,
     sequence: u64,
     timestamp: u32,
+    squeeze: Option<Squeeze>,
     picture: u16,
     tl0: u8,
 }
@@ -63,42 +90,27 @@ impl Forwarder {
         self.mapping = None;
     }
 
-    /// Whether a source runs.
-    pub(crate) fn runs(&self) -> bool {
-        self.mapping.is_some()
+    /// What runs.
+    pub(crate) fn source(&self) -> Option<Source> {
+        self.mapping.map(|mapping| mapping.source)
     }
 
-    /// Header to send a packet under, or `None` to leave it out. `target` is the layer to be on: a change happens at
-    /// its next key frame, and until then the old layer goes on.
+    /// Header to send a packet of the running source under, and the time it says that the packet was captured at.
+    /// `None` to leave it out.
     pub(crate) fn forward(
         &mut self,
         stream: StreamId,
-        target: u8,
         packet: &Packet,
-    ) -> Option<Header> {
-        let source = Source {
-            stream,
-            layer: packet.layer,
-        };
-        match self.mapping {
-            Some(mapping) if mapping.source == source => {}
-            Some(_) | None => {
-                let can_start = match packet.kind {
-                    Kind::Audio => !packet.payload.is_empty(),
-                    Kind::Video => packet.key_frame && packet.layer == target,
-                };
-                if !can_start {
-                    return None;
-                }
-                self.start(source, packet);
-            }
-        }
-        let mapping = self.mapping?;
+    ) -> Option<(Header, Instant)> {
+        let layer = packet.layer;
+        let mapping = self
+            .mapping
+            .filter(|mapping| mapping.source == Source { stream, layer })?;
         if packet.sequence < mapping.first_sequence {
             return None;
         }
         let sequence = packet.sequence - mapping.first_sequence + mapping.sequence;
-        let timestamp = packet.timestamp.wrapping_add(mapping.timestamp);
+        let (timestamp, captured) = mapping.time(packet);
         let (numbers, picture) = picture(&mapping, packet);
         if self.sent.is_none_or(|sent| sequence > sent.sequence) {
             let (number, tl0) = numbers.unwrap_or((
@@ -108,56 +120,144 @@ impl Forwarder {
             self.sent = Some(Sent {
                 sequence,
                 timestamp,
-                captured: packet.captured,
+                captured,
                 picture: number,
                 tl0,
             });
         }
         let low_latency = packet.kind == Kind::Video && packet.frame_start;
-        Some(Header {
+        let header = Header {
             sequence,
             timestamp,
             picture,
             playout_delay: low_latency.then_some(PlayoutDelay::NONE),
-        })
+        };
+        Some((header, captured))
     }
 
-    fn start(&mut self, source: Source, packet: &Packet) {
+    /// Header to send a packet of sound under, which begins whatever it belongs to.
+    pub(crate) fn forward_sound(&mut self, stream: StreamId, packet: &Packet) -> Option<Header> {
+        if self.mapping.is_none() {
+            if packet.payload.is_empty() {
+                return None;
+            }
+            self.begin(stream, packet, None, 0);
+        }
+        self.forward(stream, packet).map(|(header, _)| header)
+    }
+
+    /// Header of a packet in front of the first one of the running source, for which [`Forwarder::begin`] left room.
+    pub(crate) fn ahead(&self, first: &Packet) -> Option<(Header, Instant)> {
+        let mapping = self.mapping?;
+        let (timestamp, captured) = mapping.time(first);
+        let header = Header {
+            sequence: mapping.sequence.checked_sub(1)?,
+            timestamp,
+            picture: None,
+            playout_delay: None,
+        };
+        Some((header, captured))
+    }
+
+    /// Go on with a source, from a packet on that a decoder can start from, leaving room for `ahead` packets in front
+    /// of it. `replay` says where live is when it is not there.
+    pub(crate) fn begin(
+        &mut self,
+        stream: StreamId,
+        packet: &Packet,
+        replay: Option<Replay>,
+        ahead: u64,
+    ) {
+        let source = Source {
+            stream,
+            layer: packet.layer,
+        };
+        let live = replay.unwrap_or(Replay {
+            newest: packet.timestamp,
+            captured: packet.captured,
+            frames: 1,
+        });
+        let span = live.newest.wrapping_sub(packet.timestamp);
+        let squeezed = SQUEEZED.saturating_mul(live.frames.saturating_sub(1));
+        let (offset, fits) = self.offset(packet.kind, live, span);
+        let squeeze = squeezed < span && (span > TRUE_SPACING || !fits);
+        let offset = if squeeze {
+            self.offset(packet.kind, live, squeezed).0
+        } else {
+            offset
+        };
+        let squeeze = squeeze.then_some(Squeeze {
+            newest: live.newest,
+            captured: live.captured,
+            span,
+            squeezed,
+        });
         let picture = PictureNumbers::of(packet);
         let mapping = match self.sent {
             None => Mapping {
                 source,
                 first_sequence: packet.sequence,
-                sequence: self.first_sequence,
-                timestamp: 0,
+                sequence: self.first_sequence + ahead,
+                timestamp: offset,
+                squeeze,
                 picture: 0,
                 tl0: 0,
             },
             Some(sent) => {
-                let rate = packet.kind.clock_rate();
-                let ticks = ticks(
-                    packet.captured.saturating_duration_since(sent.captured),
-                    rate,
-                );
-                // Never the same frame again: at least one frame of 30 a second, or 20 ms of sound.
-                let least = match packet.kind {
-                    Kind::Audio => rate / 50,
-                    Kind::Video => rate / 30,
-                };
-                let timestamp = sent.timestamp.wrapping_add(ticks.max(least));
                 let number = picture.and_then(|picture| picture.number).unwrap_or(0);
                 let tl0 = picture.and_then(|picture| picture.tl0_index).unwrap_or(0);
                 Mapping {
                     source,
                     first_sequence: packet.sequence,
-                    sequence: sent.sequence + 1,
-                    timestamp: timestamp.wrapping_sub(packet.timestamp),
+                    sequence: sent.sequence + 1 + ahead,
+                    timestamp: offset,
+                    squeeze,
                     picture: sent.picture.wrapping_add(1).wrapping_sub(number),
                     tl0: sent.tl0.wrapping_add(1).wrapping_sub(tl0),
                 }
             }
         };
         self.mapping = Some(mapping);
+    }
+
+    /// Offset of timestamps that puts live where it belongs, by the time since what was sent last; and whether there
+    /// is room for `before` ticks in front of it. Where there is not, it is made.
+    fn offset(&self, kind: Kind, live: Replay, before: u32) -> (u32, bool) {
+        let Some(sent) = self.sent else {
+            return (0, true);
+        };
+        let rate = kind.clock_rate();
+        let ticks = ticks(live.captured.saturating_duration_since(sent.captured), rate);
+        // Never the same frame again: at least one frame of 30 a second, or 20 ms of sound.
+        let least = match kind {
+            Kind::Audio => rate / 50,
+            Kind::Video => rate / 30,
+        };
+        let least = least.saturating_add(before);
+        let timestamp = sent.timestamp.wrapping_add(ticks.max(least));
+        (timestamp.wrapping_sub(live.newest), ticks >= least)
+    }
+}
+
+impl Mapping {
+    /// Timestamp of a packet on the slot, and the time of its capture that goes with it.
+    fn time(&self, packet: &Packet) -> (u32, Instant) {
+        let natural = packet.timestamp.wrapping_add(self.timestamp);
+        let Some(squeeze) = self.squeeze else {
+            return (natural, packet.captured);
+        };
+        let before = squeeze.newest.wrapping_sub(packet.timestamp);
+        if before == 0 || before > squeeze.span {
+            return (natural, packet.captured);
+        }
+        let drawn = u64::from(before) * u64::from(squeeze.squeezed) / u64::from(squeeze.span);
+        let newest = squeeze.newest.wrapping_add(self.timestamp);
+        let time = Duration::from_nanos(drawn * 1_000_000 / 90);
+        let captured = squeeze.captured.checked_sub(time);
+        (
+            newest.wrapping_sub(drawn as u32),
+            captured.unwrap_or(squeeze.captured),
+        )
     }
 }
 
@@ -188,7 +288,7 @@ fn ticks(time: Duration, rate: u32) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 mod tests {
     use std::sync::Arc;
 
@@ -218,6 +318,16 @@ mod tests {
         }
     }
 
+    /// Forward as a live viewer does: a source begins with its next key frame.
+    fn forward(forwarder: &mut Forwarder, stream: StreamId, packet: &Packet) -> Option<Header> {
+        let layer = packet.layer;
+        if forwarder.source() != Some(Source { stream, layer }) && packet.key_frame {
+            forwarder.begin(stream, packet, None, 0);
+        }
+        let forwarded = forwarder.forward(stream, packet);
+        forwarded.map(|(header, _)| header)
+    }
+
     #[test]
     fn sequences_by_table() {
         let start = Instant::now();
@@ -237,7 +347,7 @@ mod tests {
             (B, 1 << 17, false, Some(103 + (1 << 17) - 10)),
         ];
         for (stream, sequence, key, out) in rows {
-            let header = forwarder.forward(stream, 0, &packet(start, sequence, 0, key, 1));
+            let header = forward(&mut forwarder, stream, &packet(start, sequence, 0, key, 1));
             assert_eq!(
                 header.map(|header| header.sequence),
                 out,
@@ -250,41 +360,108 @@ mod tests {
     fn a_rebind_goes_on_by_the_time_between_the_captures() {
         let start = Instant::now();
         let mut forwarder = Forwarder::new(0);
-        let first = forwarder
-            .forward(A, 0, &packet(start, 1, 1_000, true, 5))
-            .unwrap();
+        let first = forward(&mut forwarder, A, &packet(start, 1, 1_000, true, 5)).unwrap();
         forwarder.stop();
-        assert!(!forwarder.runs());
+        assert!(forwarder.source().is_none());
         let mut next = packet(start, 77, 3_500, true, 90);
         next.timestamp = 12_345;
-        let second = forwarder.forward(B, 0, &next).unwrap();
+        let second = forward(&mut forwarder, B, &next).unwrap();
         assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 2_500 * 90);
         assert_eq!(second.sequence, first.sequence + 1);
         let picture = second.picture.unwrap();
         assert_eq!((picture.number, picture.tl0_index), (Some(6), Some(6)));
         forwarder.stop();
-        let early = forwarder
-            .forward(A, 0, &packet(start, 900, 1_000, true, 7))
-            .unwrap();
+        let early = forward(&mut forwarder, A, &packet(start, 900, 1_000, true, 7)).unwrap();
         assert_eq!(early.timestamp.wrapping_sub(second.timestamp), 3_000);
     }
 
     #[test]
-    fn a_layer_changes_at_a_key_frame_of_the_target_only() {
+    fn only_the_layer_that_runs_goes_out() {
         let start = Instant::now();
         let mut forwarder = Forwarder::new(0);
         let on = |layer, sequence, key| Packet {
             layer,
             ..packet(start, sequence, 0, key, 0)
         };
-        assert!(forwarder.forward(A, 0, &on(0, 1, true)).is_some());
-        assert!(forwarder.forward(A, 1, &on(1, 50, false)).is_none());
-        assert!(forwarder.forward(A, 1, &on(0, 2, false)).is_some());
-        assert_eq!(
-            forwarder.forward(A, 1, &on(1, 51, true)).unwrap().sequence,
-            2
-        );
-        assert!(forwarder.forward(A, 1, &on(0, 3, false)).is_none());
+        assert!(forward(&mut forwarder, A, &on(0, 1, true)).is_some());
+        assert!(forward(&mut forwarder, A, &on(1, 50, false)).is_none());
+        assert!(forward(&mut forwarder, A, &on(0, 2, false)).is_some());
+        let changed = forward(&mut forwarder, A, &on(1, 51, true)).unwrap();
+        assert_eq!(changed.sequence, 2);
+        assert!(forward(&mut forwarder, A, &on(0, 3, false)).is_none());
+    }
+
+    /// Frames of a replay, 40 ms apart and one packet each, and the live one after them.
+    fn replayed(forwarder: &mut Forwarder, start: Instant, frames: u64) -> Vec<(u32, Instant)> {
+        let frame = |number: u64| packet(start, 10 + number, 5_000 + number * 40, number == 0, 0);
+        let newest = frame(frames - 1);
+        let replay = Replay {
+            newest: newest.timestamp,
+            captured: newest.captured,
+            frames: frames as u32,
+        };
+        forwarder.begin(A, &frame(0), Some(replay), 0);
+        let sent = (0..=frames).map(|number| forwarder.forward(A, &frame(number)).unwrap());
+        sent.map(|(header, captured)| (header.timestamp, captured))
+            .collect()
+    }
+
+    #[test]
+    fn a_short_replay_keeps_its_spacing_and_a_long_one_is_squeezed_towards_live() {
+        let start = Instant::now();
+        // (frames, ticks between two of them)
+        for (frames, step) in [(1, 3_600), (10, 3_600), (12, 90), (250, 90)] {
+            let mut forwarder = Forwarder::new(0);
+            let sent = replayed(&mut forwarder, start, frames);
+            for pair in sent.windows(2).take(frames as usize - 1) {
+                assert_eq!(pair[1].0 - pair[0].0, step, "{frames} frames");
+                let apart = (pair[1].1 - pair[0].1).as_nanos() as u32 * 9 / 100_000;
+                assert_eq!(apart, step, "sender reports of {frames} frames");
+            }
+            let [.., newest, live] = sent.as_slice() else {
+                panic!()
+            };
+            assert_eq!(live.0 - newest.0, 3_600);
+            let natural = (5_000 + frames * 40) as u32 * 90;
+            assert_eq!(live.0, natural, "live has its own time");
+        }
+    }
+
+    #[test]
+    fn a_replay_after_another_source_never_goes_back() {
+        let start = Instant::now();
+        // (last frame before at, ms; frames; first timestamp after it; live after the last before it)
+        let rows = [
+            (4_000, 5, 1_000 * 90, 1_200 * 90),
+            (5_150, 5, 0, 50 * 90),
+            (5_199, 5, 0, 0),
+            (4_900, 100, 0, 4_100 * 90),
+        ];
+        for (before, frames, first, live) in rows {
+            let mut forwarder = Forwarder::new(0);
+            let last = forward(&mut forwarder, B, &packet(start, 1, before, true, 0)).unwrap();
+            let sent = replayed(&mut forwarder, start, frames);
+            let after = |at: usize| sent[at].0.wrapping_sub(last.timestamp).cast_signed();
+            let row = format!("{before} ms, {frames} frames");
+            assert!(after(0) > 0 && sent.is_sorted(), "{row}: {}", after(0));
+            if first > 0 {
+                assert_eq!(after(0), first, "{row}");
+            }
+            let late = after(frames as usize) - live.max(3_600);
+            assert!((0..=3_600 + 450).contains(&late), "{row}: {late}");
+        }
+    }
+
+    #[test]
+    fn a_packet_in_front_of_the_first_one_has_its_own_number() {
+        let start = Instant::now();
+        let mut forwarder = Forwarder::new(7);
+        let key = packet(start, 50, 0, true, 0);
+        forwarder.begin(A, &key, None, 1);
+        let (ahead, _) = forwarder.ahead(&key).unwrap();
+        let (first, _) = forwarder.forward(A, &key).unwrap();
+        assert_eq!((ahead.sequence, first.sequence), (7, 8));
+        assert_eq!(ahead.timestamp, first.timestamp);
     }
 
     #[test]
@@ -298,10 +475,11 @@ mod tests {
             payload: Arc::from([].as_slice()),
             ..sound.clone()
         };
-        assert!(forwarder.forward(A, 0, &padding).is_none());
-        let header = forwarder.forward(A, 0, &sound).unwrap();
+        assert!(forwarder.forward_sound(A, &padding).is_none());
+        let header = forwarder.forward_sound(A, &sound).unwrap();
         assert_eq!((header.picture, header.playout_delay), (None, None));
     }
+
     /// A packet with its codec's numbers.
     fn numbered(start: Instant, codec: Codec, sequence: u64, number: u16) -> Packet {
         let [high, low] = number.to_be_bytes();
@@ -344,7 +522,7 @@ mod tests {
                     let number = first.wrapping_add(step) & mask;
                     let mut packet = numbered(start, codec, u64::from(step) + 70, number);
                     packet.layer = layer;
-                    let header = forwarder.forward(stream, layer, &packet).unwrap();
+                    let header = forward(&mut forwarder, stream, &packet).unwrap();
                     let came = PictureNumbers::of(&packet).unwrap();
                     seen.push(header.picture.unwrap_or(came));
                 }
@@ -364,10 +542,13 @@ mod tests {
         let start = Instant::now();
         let mut forwarder = Forwarder::new(0);
         let wide = numbered(start, Codec::Vp8, 1, 0x1234);
-        assert_eq!(forwarder.forward(A, 0, &wide).unwrap().picture, None);
+        assert_eq!(forward(&mut forwarder, A, &wide).unwrap().picture, None);
         for (expected, number) in (0x1235..).zip(5..8) {
             let narrow = packet(start, u64::from(number) + 1, 50, true, number);
-            let picture = forwarder.forward(B, 0, &narrow).unwrap().picture.unwrap();
+            let picture = forward(&mut forwarder, B, &narrow)
+                .unwrap()
+                .picture
+                .unwrap();
             assert_eq!(picture.number, Some(expected & 0x7f));
         }
     }

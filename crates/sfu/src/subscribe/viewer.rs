@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use sanderling_media::{Kind, Packet};
-use sanderling_rtc::{Batch, Session, TrackInfo};
+use sanderling_rtc::{Batch, Header, Session, TrackInfo};
 
+use super::feed::Feed;
 use super::forwarder::Forwarder;
 use crate::session_life::SessionLife;
 use crate::{Reason, StreamId};
@@ -16,12 +17,36 @@ pub(crate) struct Binding {
     /// Kinds that are sent, and whether their first packet went out.
     pub(crate) audio: bool,
     pub(crate) video: bool,
-    flowing: [bool; 2],
+    /// How its video is going.
+    pub(crate) feed: Feed,
+    pub(super) flowing: [bool; 2],
 }
 
-struct Slot {
-    forwarders: [Forwarder; 2],
-    binding: Option<Binding>,
+pub(super) struct Slot {
+    pub(super) forwarders: [Forwarder; 2],
+    pub(super) binding: Option<Binding>,
+}
+
+impl Binding {
+    /// Write a packet to the session.
+    pub(super) fn write<S: Session, B: Batch>(
+        &mut self,
+        session: &mut S,
+        now: Instant,
+        slot: u16,
+        packet: &Packet,
+        header: Header,
+        batch: &mut B,
+    ) -> Forwarded {
+        if session.write(now, slot, packet, header, batch).is_err() {
+            return Forwarded::No;
+        }
+        if std::mem::replace(&mut self.flowing[index(packet.kind)], true) {
+            Forwarded::Sent
+        } else {
+            Forwarded::First(header.timestamp)
+        }
+    }
 }
 
 /// What became of a packet.
@@ -39,10 +64,10 @@ pub(crate) enum Forwarded {
 pub(crate) struct Viewer<S> {
     pub(crate) session: S,
     pub(crate) life: SessionLife,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
 }
 
-fn index(kind: Kind) -> usize {
+pub(super) fn index(kind: Kind) -> usize {
     match kind {
         Kind::Audio => 0,
         Kind::Video => 1,
@@ -127,6 +152,7 @@ impl<S: Session> Viewer<S> {
             stream,
             audio: carries(Kind::Audio),
             video: carries(Kind::Video),
+            feed: Feed::new(),
             flowing: [false; 2],
         });
         Ok(slot)
@@ -141,53 +167,26 @@ impl<S: Session> Viewer<S> {
         }
     }
 
-    /// Whether a slot waits for a key frame.
-    pub(crate) fn waits(&self, slot: u16) -> bool {
-        let slot = self.slots.get(usize::from(slot));
-        slot.is_some_and(|slot| {
-            let video = slot.binding.as_ref().is_some_and(|binding| binding.video);
-            video && self.life.connected() && !slot.forwarders[index(Kind::Video)].runs()
-        })
-    }
-
-    /// Send a packet on a slot, if it belongs there.
-    pub(crate) fn forward<B: Batch>(
+    /// Send a packet of sound on a slot, if it belongs there.
+    pub(crate) fn forward_audio<B: Batch>(
         &mut self,
         now: Instant,
         slot_number: u16,
-        target: u8,
         packet: &Packet,
         batch: &mut B,
     ) -> Forwarded {
-        if !self.life.connected() {
-            return Forwarded::No;
-        }
+        let connected = self.life.connected();
         let Some(slot) = self.slots.get_mut(usize::from(slot_number)) else {
             return Forwarded::No;
         };
-        let Some(binding) = slot.binding.as_mut() else {
+        let Some(binding) = slot.binding.as_mut().filter(|b| connected && b.audio) else {
             return Forwarded::No;
         };
-        let wanted = match packet.kind {
-            Kind::Audio => binding.audio,
-            Kind::Video => binding.video,
-        };
-        let forwarder = &mut slot.forwarders[index(packet.kind)];
-        let header = wanted
-            .then(|| forwarder.forward(binding.stream, target, packet))
-            .flatten();
-        let Some(header) = header else {
+        let forwarder = &mut slot.forwarders[index(Kind::Audio)];
+        let Some(header) = forwarder.forward_sound(binding.stream, packet) else {
             return Forwarded::No;
         };
-        let written = self.session.write(now, slot_number, packet, header, batch);
-        if written.is_err() {
-            return Forwarded::No;
-        }
-        if std::mem::replace(&mut binding.flowing[index(packet.kind)], true) {
-            Forwarded::Sent
-        } else {
-            Forwarded::First(header.timestamp)
-        }
+        binding.write(&mut self.session, now, slot_number, packet, header, batch)
     }
 
     /// Named counters for the control plane; `None` when nothing was sent yet.

@@ -250,9 +250,8 @@ impl Worker {
                 return self.release_if_idle(id);
             }
         };
-        viewer.session.repair_from(slot, Kind::Video, &stream.sent);
+        viewer.session.repair_from(slot, Kind::Video, &stream.store);
         stream.viewers.push((bind.session, slot));
-        let connected = viewer.life.connected();
         let mid = |kind| {
             let sent = bound.iter().any(|track| track.kind == kind);
             viewer
@@ -271,13 +270,9 @@ impl Worker {
             video_mid: mid(Kind::Video),
             tracks: bound.iter().map(|track| (*track).clone()).collect(),
         };
-        let has_video = bound.iter().any(|track| track.kind == Kind::Video);
+        let session = bind.session;
         self.event(event);
-        // A key frame that comes before the viewer is connected is of no use to it, and asking for one would hold up
-        // the request that is made once it is.
-        if has_video && connected {
-            self.request_key_frame(now, id);
-        }
+        self.begin(now, session, slot, id, false);
     }
 
     pub(super) fn unbind(&mut self, ticket: Ticket, session: SessionId, id: StreamId) {

@@ -7,9 +7,9 @@ use sanderling_media::{Kind, Packet, Path};
 use sanderling_rtc::{Accepted, Batch, Event as SessionEvent, Session};
 
 use super::Worker;
-use crate::publish::KeyFrameDecision;
+use crate::publish::{Changes, Mark};
 use crate::schedule::Timer;
-use crate::subscribe::Forwarded;
+use crate::subscribe::{Forwarded, Viewer};
 use crate::{CloseReason, Event, Output, PeerMessage, SessionId, StreamId, WorkerId};
 
 /// Packets of a stream that one viewer gets in one piece before the next one's turn: what one send of UDP segmentation
@@ -71,15 +71,7 @@ impl Worker {
             }
             SessionEvent::HandshakeFailed => self.end(now, session, CloseReason::DtlsFailed),
             SessionEvent::Packet { track, packet } => self.published(now, session, track, packet),
-            SessionEvent::KeyFrameNeeded { slot } => {
-                let stream = self
-                    .viewers
-                    .get(&session)
-                    .and_then(|viewer| viewer.stream_on(slot));
-                if let Some(stream) = stream {
-                    self.request_key_frame(now, stream);
-                }
-            }
+            SessionEvent::KeyFrameNeeded { slot } => self.picture_lost(now, session, slot),
         }
     }
 
@@ -89,15 +81,15 @@ impl Worker {
         }
         self.event(Event::Connected { session });
         // Streams may have been bound before the handshake was over.
-        let bound: Vec<StreamId> = self.viewers.get(&session).map_or_else(Vec::new, |viewer| {
-            viewer
-                .bindings()
-                .filter(|(_, binding)| binding.video)
-                .map(|(_, binding)| binding.stream)
-                .collect()
-        });
-        for stream in bound {
-            self.request_key_frame(now, stream);
+        let bound: Vec<(u16, StreamId)> =
+            self.viewers.get(&session).map_or_else(Vec::new, |viewer| {
+                let bindings = viewer.bindings();
+                bindings
+                    .map(|(slot, binding)| (slot, binding.stream))
+                    .collect()
+            });
+        for (slot, stream) in bound {
+            self.begin(now, session, slot, stream, false);
         }
     }
 
@@ -186,85 +178,107 @@ impl Worker {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let (mut ask, mut deltas) = (false, false);
-        let mut targets = [0; TRAIN];
-        for (packet, target) in train.iter().zip(&mut targets) {
-            ask |= stream.count(now, packet);
-            *target = stream.target_layer();
+        let here = stream.origin == self.id;
+        let mut changes = Changes::default();
+        let mut marks = [Mark::default(); TRAIN];
+        for (packet, mark) in train.iter().zip(&mut marks) {
             if packet.kind == Kind::Video {
-                deltas |= packet.layer == *target && !packet.key_frame;
-                if !stream.viewers.is_empty() {
-                    stream.sent.keep(packet);
-                }
+                *mark = stream.keep(now, packet, here, &mut changes);
             }
         }
-        let mut waiting = false;
+        let mut paced = std::mem::take(&mut stream.paced);
+        let stream = &*stream;
         for &(session, slot) in &stream.viewers {
             let Some(viewer) = self.viewers.get_mut(&session) else {
                 continue;
             };
-            let mut sent = 0;
-            for (packet, target) in train.iter().zip(targets) {
-                let forwarded = viewer.forward(now, slot, target, packet, batch);
+            let (mut sent, mut behind) = (0, false);
+            for (packet, mark) in train.iter().zip(marks) {
+                let forwarded = match packet.kind {
+                    Kind::Audio => viewer.forward_audio(now, slot, packet, batch),
+                    Kind::Video => {
+                        viewer.forward_video(now, slot, stream, packet, mark, &mut behind, batch)
+                    }
+                };
                 sent += u64::from(forwarded != Forwarded::No);
                 if let Forwarded::First(rtp_timestamp) = forwarded {
-                    let mid = viewer.session.slot_mid(slot, packet.kind);
-                    let event = Event::Flowing {
-                        session,
-                        stream: id,
-                        mid: mid.unwrap_or_default().to_owned(),
-                        kind: packet.kind,
-                        rtp_timestamp,
-                    };
+                    let event = flowing(viewer, session, slot, id, packet.kind, rtp_timestamp);
                     self.outputs.push_back(Output::Event(event));
                 }
             }
-            waiting |= deltas && viewer.waits(slot);
+            if behind {
+                paced.push((session, slot));
+            }
             self.counters.packets_out += sent;
             let restless = sent > 0 && !viewer.session.is_drained();
             if restless && !std::mem::replace(&mut viewer.life.touched, true) {
                 self.touched.push_back(session);
             }
         }
-        if deltas {
-            ask |= stream.missed(now, waiting);
+        if !paced.is_empty() {
+            self.schedule.earliest(Timer::Pace(id), now);
         }
-        if ask {
-            self.ask_for_key_frame(now, id);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.paced = paced;
         }
+        self.changed(now, id, changes);
     }
 
-    /// Somebody needs a key frame of a stream.
-    pub(super) fn request_key_frame(&mut self, now: Instant, id: StreamId) {
+    /// Go on with those who are behind.
+    pub(super) fn pace<B: Batch>(&mut self, now: Instant, id: StreamId, batch: &mut B) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        if stream.video_track().is_none() {
-            return;
+        let mut behind = std::mem::take(&mut stream.paced);
+        let stream = &*stream;
+        let (mut next, mut needed) = (None, None);
+        behind.retain(|&(session, slot)| {
+            let Some(viewer) = self.viewers.get_mut(&session) else {
+                return false;
+            };
+            if viewer.stream_on(slot) != Some(id) {
+                return false;
+            }
+            let paced = viewer.pace(now, slot, stream, batch);
+            self.counters.packets_out += paced.sent;
+            if paced.sent > 0 && !std::mem::replace(&mut viewer.life.touched, true) {
+                self.touched.push_back(session);
+            }
+            if let Some(timestamp) = paced.first {
+                let event = flowing(viewer, session, slot, id, Kind::Video, timestamp);
+                self.outputs.push_back(Output::Event(event));
+            }
+            needed = needed.or(paced.key_frame);
+            next = match (next, paced.next) {
+                (Some(one), Some(other)) => Some(std::cmp::min::<Instant>(one, other)),
+                (one, other) => one.or(other),
+            };
+            paced.next.is_some()
+        });
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.paced = behind;
         }
-        match stream.request_key_frame(now) {
-            KeyFrameDecision::Ask => self.ask_for_key_frame(now, id),
-            KeyFrameDecision::Wait(at) => self.schedule.earliest(Timer::KeyFrame(id), at),
+        self.schedule.set(Timer::Pace(id), next);
+        if let Some(layer) = needed {
+            self.request_key_frame(now, id, layer);
         }
     }
+}
 
-    /// Ask the publisher, or the worker that holds it.
-    pub(super) fn ask_for_key_frame(&mut self, now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.get(&id) else {
-            return;
-        };
-        if stream.origin != self.id {
-            self.outputs.push_back(Output::Peer(
-                stream.origin,
-                PeerMessage::NeedKeyFrame { stream: id },
-            ));
-            return;
-        }
-        let session = SessionId(id.0);
-        let (track, layer) = (stream.video_track(), stream.target_layer());
-        if let (Some(track), Some(publisher)) = (track, self.publishers.get_mut(&session)) {
-            publisher.session.request_key_frame(now, track, layer);
-            self.touch(session);
-        }
+fn flowing<S: Session>(
+    viewer: &Viewer<S>,
+    session: SessionId,
+    slot: u16,
+    stream: StreamId,
+    kind: Kind,
+    rtp_timestamp: u32,
+) -> Event {
+    let mid = viewer.session.slot_mid(slot, kind);
+    Event::Flowing {
+        session,
+        stream,
+        mid: mid.unwrap_or_default().to_owned(),
+        kind,
+        rtp_timestamp,
     }
 }

@@ -15,15 +15,8 @@ impl Worker {
         while let Some(timer) = self.schedule.due(now) {
             match timer {
                 Timer::Session(session) => self.session_timer(now, session),
-                Timer::KeyFrame(stream) => {
-                    if self
-                        .streams
-                        .get_mut(&stream)
-                        .is_some_and(|stream| stream.key_frame_due(now))
-                    {
-                        self.ask_for_key_frame(now, stream);
-                    }
-                }
+                Timer::KeyFrame(stream) => self.key_frames_due(now, stream),
+                Timer::Pace(stream) => self.to_pace.push(stream),
             }
         }
     }

@@ -4,6 +4,7 @@ mod commands;
 mod forwarding;
 mod lifetime;
 mod peers;
+mod pictures;
 mod snapshot;
 
 use std::collections::VecDeque;
@@ -76,6 +77,8 @@ pub struct Worker {
     touched: VecDeque<SessionId>,
     /// Streams with packets that have not been forwarded yet.
     bursts: Vec<StreamId>,
+    /// Streams with viewers that are behind and may go on now.
+    to_pace: Vec<StreamId>,
     /// Something came in since the last drain.
     fed: bool,
     outputs: VecDeque<Output>,
@@ -116,6 +119,7 @@ impl Worker {
             streams: NumberMap::default(),
             touched: VecDeque::new(),
             bursts: Vec::new(),
+            to_pace: Vec::new(),
             fed: false,
             outputs: VecDeque::new(),
             outbox: Outbox::default(),
@@ -150,6 +154,9 @@ impl Worker {
             self.forward(now, batch);
             // Whatever came in, time has passed.
             self.timers(now);
+            while let Some(stream) = self.to_pace.pop() {
+                self.pace(now, stream, batch);
+            }
         }
         loop {
             self.outbox.empty_into(batch);
@@ -305,7 +312,16 @@ impl Worker {
                 session,
                 stream,
             } => self.unbind(ticket, session, stream),
-            Command::RequestKeyFrame { stream } => self.request_key_frame(now, stream),
+            Command::SetLayer {
+                ticket,
+                session,
+                stream,
+                choice,
+            } => self.set_layer(now, ticket, session, stream, choice),
+            Command::RequestKeyFrame { stream } => {
+                let layer = self.streams.get(&stream).map_or(0, |s| s.best_layer());
+                self.request_key_frame(now, stream, layer);
+            }
             Command::Close { ticket, session } => self.close(now, ticket, session),
             Command::Snapshot { ticket } => {
                 let json = self.snapshot(now);

@@ -1,8 +1,10 @@
 //! Streams that cross from worker to worker.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Worker;
+use crate::schedule::Timer;
 use crate::{Output, PeerMessage, Reason, StreamId, WorkerId};
 
 impl Worker {
@@ -14,7 +16,11 @@ impl Worker {
                     held.pulled_by.retain(|worker| *worker != from);
                 }
             }
-            PeerMessage::Tracks { stream: id, tracks } => {
+            PeerMessage::Tracks {
+                stream: id,
+                tracks,
+                cached,
+            } => {
                 let Some(stream) = self
                     .streams
                     .get_mut(&id)
@@ -35,13 +41,24 @@ impl Worker {
                     return;
                 }
                 stream.tracks = tracks;
+                if let Some(cached) = cached {
+                    stream.prime(&cached);
+                }
                 for bind in pending {
                     self.complete_bind(now, id, bind);
                 }
                 self.release_if_idle(id);
             }
             PeerMessage::Packet { stream, packet } => self.pulled(from, stream, &packet),
-            PeerMessage::NeedKeyFrame { stream } => self.request_key_frame(now, stream),
+            PeerMessage::NeedKeyFrame { stream, layer } => {
+                self.request_key_frame(now, stream, layer);
+            }
+            PeerMessage::Answers { stream, answers } => {
+                let held = self.streams.get(&stream);
+                if held.is_some_and(|held| held.origin == from) {
+                    self.answers(now, stream, answers);
+                }
+            }
             PeerMessage::Ended { stream } => {
                 if self
                     .streams
@@ -54,22 +71,27 @@ impl Worker {
         }
     }
 
-    /// Send a stream to another worker from now on. Its viewers ask for a key frame once they can take one.
+    /// Send a stream to another worker from now on: first what is cached, then what is live.
     fn pull(&mut self, from: WorkerId, id: StreamId) {
         let held = self
             .streams
             .get_mut(&id)
             .filter(|stream| stream.origin == self.id);
-        let tracks = held.and_then(|stream| {
+        let (mut tracks, mut cached) = (None, None);
+        if let Some(stream) = held {
             if !stream.pulled_by.contains(&from) {
                 stream.pulled_by.push(from);
             }
-            stream.tracks.clone()
-        });
-        self.outputs.push_back(Output::Peer(
-            from,
-            PeerMessage::Tracks { stream: id, tracks },
-        ));
+            tracks = stream.tracks.clone();
+            let video = stream.video_track();
+            cached = video.map(|_| Arc::new(stream.cached()));
+        }
+        let message = PeerMessage::Tracks {
+            stream: id,
+            tracks,
+            cached,
+        };
+        self.outputs.push_back(Output::Peer(from, message));
     }
 
     /// Let go of a stream of another worker that nobody here needs any more.
@@ -80,11 +102,15 @@ impl Worker {
         if stream.origin != self.id && stream.is_idle() {
             let origin = stream.origin;
             self.streams.remove(&id);
-            self.schedule
-                .set(crate::schedule::Timer::KeyFrame(id), None);
+            self.forget_timers(id);
             self.outputs
                 .push_back(Output::Peer(origin, PeerMessage::Unpull { stream: id }));
         }
+    }
+
+    fn forget_timers(&mut self, id: StreamId) {
+        self.schedule.set(Timer::KeyFrame(id), None);
+        self.schedule.set(Timer::Pace(id), None);
     }
 
     /// A stream is over: free its slots and tell those who pulled it.
@@ -92,8 +118,7 @@ impl Worker {
         let Some(stream) = self.streams.remove(&id) else {
             return;
         };
-        self.schedule
-            .set(crate::schedule::Timer::KeyFrame(id), None);
+        self.forget_timers(id);
         for (session, slot) in stream.viewers {
             if let Some(viewer) = self.viewers.get_mut(&session) {
                 viewer.unbind(slot);

@@ -7,6 +7,7 @@ use sanderling_rtc::{Session, TrackInfo};
 use super::Worker;
 use crate::SessionId;
 use crate::json::Json;
+use crate::publish::Stream;
 use crate::session_life::SessionLife;
 
 fn sorted<T: Copy + Ord>(keys: impl Iterator<Item = T>) -> Vec<T> {
@@ -21,6 +22,25 @@ fn track(json: &mut Json, track: &TrackInfo) {
         json.key("codec", |json| json.string(&track.codec_text()));
         json.key("mid", |json| json.string(&track.mid));
         json.key("layers", |json| json.plain(track.layers));
+    });
+}
+
+/// What is cached of a layer.
+fn cached(json: &mut Json, now: Instant, stream: &Stream, layer: u8) {
+    let rate = stream.layers.rate(layer, now);
+    json.key("layer", |json| json.plain(layer));
+    json.key("bits_per_second", |json| json.plain(rate as u64));
+    stream.store.gop(layer, |gop| {
+        json.key("cached_bytes", |json| json.plain(gop.bytes()));
+        json.key("cached_packets", |json| json.plain(gop.len()));
+        json.key("cached_frames", |json| json.plain(gop.frames()));
+        json.key("cached_span_ms", |json| json.plain(gop.span() / 90));
+        json.key("overflowed", |json| json.plain(gop.overflowed()));
+        if let Some(key) = gop.key_frame() {
+            let age = now.saturating_duration_since(key.arrival);
+            json.key("key_frame_bytes", |json| json.plain(key.bytes));
+            json.key("key_frame_age_ms", |json| json.plain(age.as_millis()));
+        }
     });
 }
 
@@ -63,8 +83,20 @@ impl Worker {
                                     json.key("audio", |json| json.plain(binding.audio));
                                     json.key("video", |json| json.plain(binding.video));
                                     json.key("waits_for_key_frame", |json| {
-                                        json.plain(viewer.waits(slot))
+                                        json.plain(viewer.waits(slot).is_some())
                                     });
+                                    json.key("mode", |json| {
+                                        json.string(binding.feed.mode().as_str());
+                                    });
+                                    json.key("choice", |json| {
+                                        json.string(&format!("{:?}", binding.feed.choice));
+                                    });
+                                    json.key("wanted_layer", |json| {
+                                        json.plain(binding.feed.wanted);
+                                    });
+                                    if let Some(layer) = viewer.layer(slot) {
+                                        json.key("layer", |json| json.plain(layer));
+                                    }
                                 });
                             })
                         });
@@ -83,7 +115,15 @@ impl Worker {
                         json.key("pulled_by", |json| {
                             json.array(&stream.pulled_by, |json, worker| json.plain(worker.0))
                         });
-                        json.key("layer", |json| json.plain(stream.target_layer()));
+                        json.key("best_layer", |json| json.plain(stream.best_layer()));
+                        if let Some(answers) = stream.answers() {
+                            json.key("answers_key_frame_requests", |json| json.plain(answers));
+                        }
+                        json.key("layers", |json| {
+                            json.array(0..stream.store.layer_count(), |json, layer| {
+                                json.object(|json| cached(json, now, stream, layer));
+                            })
+                        });
                         json.key("key_frame_requests", |json| json.plain(requests));
                         json.key("key_frames", |json| json.plain(key_frames));
                         json.key("tracks", |json| {

@@ -101,12 +101,11 @@ fn a_bound_stream_flows_from_a_key_frame_on() {
 #[test]
 fn requests_for_key_frames_are_merged() {
     let mut net = Network::new(1);
-    let (publisher, audio, video) = net.publisher(0, 1);
+    let (publisher, ..) = net.publisher(0, 1);
     for session in 2..5 {
         net.viewer(0, session, 1);
     }
     net.run(SETTLE);
-    net.stream(publisher, audio, video, 5);
     assert_eq!(net.clients[publisher].key_frame_requests, 0);
     for session in 2..5 {
         net.bind(0, session, 1, 0);
