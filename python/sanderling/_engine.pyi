@@ -101,6 +101,8 @@ class Engine:
         """Bind ``stream`` (published on worker ``origin``) to a free slot of viewer ``session``."""
     def unbind(self, ticket: int, worker: int, session: int, stream: int) -> None:
         """Free the slot; sending stops at once."""
+    def set_layer(self, ticket: int, worker: int, session: int, stream: int, choice: int) -> None:
+        """Choose the simulcast layer that a viewer gets of a stream: 0 automatic, 1 lowest, 2 highest."""
     def request_key_frame(self, worker: int, stream: int) -> None:
         """Ask a publisher for a key frame (merged and throttled)."""
     def close_session(self, ticket: int, worker: int, session: int) -> None:

@@ -296,6 +296,7 @@ fn ticket(command: &Command) -> Option<Ticket> {
         | Command::Offer { ticket, .. }
         | Command::Bind { ticket, .. }
         | Command::Unbind { ticket, .. }
+        | Command::SetLayer { ticket, .. }
         | Command::Close { ticket, .. }
         | Command::Snapshot { ticket } => Some(*ticket),
         Command::RequestKeyFrame { .. } => None,

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use sanderling_io::{Backend, Config, Node, Refused, StartError};
 use sanderling_media::{Codec, Kind};
-use sanderling_sfu::{Command, Protocol, SessionId, StreamId, Ticket, WorkerId};
+use sanderling_sfu::{Command, LayerChoice, Protocol, SessionId, StreamId, Ticket, WorkerId};
 
 use crate::{EngineBusy, EngineClosed, bench, events};
 
@@ -221,6 +221,32 @@ impl Engine {
                 ticket,
                 session,
                 stream,
+            },
+        )
+    }
+
+    fn set_layer(
+        &self,
+        py: Python<'_>,
+        ticket: u64,
+        worker: i64,
+        session: u64,
+        stream: u64,
+        choice: u8,
+    ) -> PyResult<()> {
+        let choice = LayerChoice::from_number(choice).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "choice is 0 (automatic), 1 (small) or 2 (big), not {choice}"
+            ))
+        })?;
+        self.command(
+            py,
+            worker,
+            Command::SetLayer {
+                ticket: Ticket(ticket),
+                session: SessionId(session),
+                stream: StreamId(stream),
+                choice,
             },
         )
     }

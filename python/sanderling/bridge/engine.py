@@ -275,6 +275,18 @@ class MediaEngine:
         """Free the slot; sending has stopped when this returns."""
         await self._command(self._engine.unbind, viewer.worker, viewer.session, publisher.session)
 
+    async def set_layer(self, viewer: SessionHandle, publisher: SessionHandle, choice: int) -> None:
+        """Choose the simulcast layer that a viewer gets of a stream it is bound to.
+
+        The change is made at the next clean key frame of that layer; until then the former layer goes on.
+
+        Args:
+            viewer: The viewer.
+            publisher: The publisher of the stream.
+            choice: 0 automatic, 1 the lowest layer, 2 the highest (`set_play_stream_video_type`).
+        """
+        await self._command(self._engine.set_layer, viewer.worker, viewer.session, publisher.session, choice)
+
     def unbind_soon(self, viewer: SessionHandle, publisher: SessionHandle) -> None:
         """Free the slot without waiting; one that is free already is fine."""
         self._send_until_taken(self._engine.unbind, viewer.worker, viewer.session, publisher.session)

@@ -42,11 +42,6 @@ impl Layers {
         self.ranking.get(index).copied().unwrap_or(0)
     }
 
-    /// Number of layers that flow.
-    pub(crate) fn flowing(&self) -> usize {
-        self.ranking.len()
-    }
-
     /// Bits per second of a layer in the last second, or so far.
     pub(crate) fn rate(&self, layer: u8, now: Instant) -> f64 {
         let Some(layer) = self.layers.get(usize::from(layer)) else {
@@ -168,7 +163,6 @@ mod tests {
                 layers.count(now, layer, bytes);
             }
         }
-        assert_eq!(layers.flowing(), 3);
         for (choice, down, layer) in [
             (Automatic, 0, 0),
             (Big, 0, 0),

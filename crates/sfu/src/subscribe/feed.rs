@@ -160,13 +160,14 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new() -> Self {
+    /// `held`: the viewer gets no pictures now.
+    pub(crate) fn new(held: bool) -> Self {
         Self {
             choice: LayerChoice::default(),
             wanted: 0,
             cursor: None,
             listed: false,
-            held: false,
+            held,
             replayed: None,
             mode: Mode::Waiting,
         }

@@ -2,7 +2,9 @@
 
 mod feed;
 mod forwarder;
+mod safety;
 mod video;
 mod viewer;
 
+pub(crate) use safety::{Load, Step};
 pub(crate) use viewer::{Forwarded, Viewer};

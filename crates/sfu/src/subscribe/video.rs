@@ -59,6 +59,20 @@ impl<S: Session> Viewer<S> {
         }
     }
 
+    /// Send no pictures, or send them again from the next clean frame on.
+    pub(crate) fn hold(&mut self, held: bool) {
+        for slot in &mut self.slots {
+            let Slot {
+                forwarders,
+                binding,
+            } = slot;
+            if let Some(binding) = binding.as_mut().filter(|binding| binding.video) {
+                binding.feed.held = held;
+                binding.feed.lost(&mut forwarders[index(Kind::Video)]);
+            }
+        }
+    }
+
     /// Layer that a slot waits for a key frame of.
     pub(crate) fn waits(&self, slot: u16) -> Option<u8> {
         let slot = self.slots.get(usize::from(slot))?;
@@ -89,11 +103,12 @@ impl<S: Session> Viewer<S> {
         stream: &Stream,
         afresh: bool,
     ) -> Begun {
+        let steps = self.safety.steps();
         let Some((_, binding, forwarder)) = self.video(slot) else {
             return Begun::default();
         };
         let feed = &mut binding.feed;
-        feed.wanted = stream.layers.pick(feed.choice, 0);
+        feed.wanted = stream.layers.pick(feed.choice, steps);
         let source = Source {
             stream: binding.stream,
             layer: feed.wanted,
@@ -191,6 +206,8 @@ impl<S: Session> Viewer<S> {
         batch: &mut B,
     ) -> Paced {
         let mut paced = Paced::default();
+        let estimate = self.session.allowance(now);
+        let estimate = estimate.map(|allowance| allowance.bits_per_second);
         let Some((session, binding, forwarder)) = self.video(slot) else {
             return paced;
         };
@@ -200,7 +217,6 @@ impl<S: Session> Viewer<S> {
         };
         let id = binding.stream;
         let rate = stream.layers.rate(cursor.layer, now);
-        let estimate = None;
         let caught_up = stream.store.gop(cursor.layer, |gop| {
             if !cursor.stands_in(gop) {
                 return None;

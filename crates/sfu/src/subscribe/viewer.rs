@@ -7,6 +7,7 @@ use sanderling_rtc::{Batch, Header, Session, TrackInfo};
 
 use super::feed::Feed;
 use super::forwarder::Forwarder;
+use super::safety::Safety;
 use crate::session_life::SessionLife;
 use crate::{Reason, StreamId};
 
@@ -64,6 +65,8 @@ pub(crate) enum Forwarded {
 pub(crate) struct Viewer<S> {
     pub(crate) session: S,
     pub(crate) life: SessionLife,
+    /// What its network carries.
+    pub(crate) safety: Safety,
     pub(super) slots: Vec<Slot>,
 }
 
@@ -79,6 +82,7 @@ impl<S: Session> Viewer<S> {
         Self {
             session,
             life,
+            safety: Safety::new(),
             slots: Vec::new(),
         }
     }
@@ -152,7 +156,7 @@ impl<S: Session> Viewer<S> {
             stream,
             audio: carries(Kind::Audio),
             video: carries(Kind::Video),
-            feed: Feed::new(),
+            feed: Feed::new(self.safety.is_paused()),
             flowing: [false; 2],
         });
         Ok(slot)

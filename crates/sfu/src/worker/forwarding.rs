@@ -54,6 +54,7 @@ impl Worker {
             self.drain(now, session);
         } else {
             self.touch(session);
+            self.judge(now, session);
         }
     }
 
@@ -81,16 +82,7 @@ impl Worker {
         }
         self.event(Event::Connected { session });
         // Streams may have been bound before the handshake was over.
-        let bound: Vec<(u16, StreamId)> =
-            self.viewers.get(&session).map_or_else(Vec::new, |viewer| {
-                let bindings = viewer.bindings();
-                bindings
-                    .map(|(slot, binding)| (slot, binding.stream))
-                    .collect()
-            });
-        for (slot, stream) in bound {
-            self.begin(now, session, slot, stream, false);
-        }
+        self.begin_all(now, session);
     }
 
     /// A packet of a publisher on this worker.

@@ -7,10 +7,14 @@ use sanderling_rtc::Session;
 use super::Worker;
 use crate::publish::{Changes, KeyFrameDecision};
 use crate::schedule::Timer;
+use crate::subscribe::{Load, Step};
 use crate::{LayerChoice, Output, PeerMessage, Reason, SessionId, StreamId, Ticket};
 
 /// A viewer that lost the picture of a publisher who answers no requests gets a replay no more often than this.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Rate that sound is taken to have, bits per second: Opus music in stereo with its headers.
+const SOUND: f64 = 100_000.0;
 
 impl Worker {
     /// Bring a viewer's pictures of a stream to where they should be.
@@ -115,6 +119,63 @@ impl Worker {
             if viewer.is_some_and(|viewer| viewer.waits(slot).is_some()) {
                 self.begin(now, session, slot, id, true);
             }
+        }
+    }
+
+    /// See what a viewer's network carries, and send it less or more.
+    pub(super) fn judge(&mut self, now: Instant, session: SessionId) {
+        let Some(viewer) = self.viewers.get_mut(&session) else {
+            return;
+        };
+        if !viewer.life.connected() || !viewer.safety.due(now) {
+            return;
+        }
+        let steps = viewer.safety.steps();
+        let (mut load, mut more) = (0.0, 0.0);
+        let (mut lower, mut higher) = (false, false);
+        for (slot, binding) in viewer.bindings() {
+            let Some(stream) = self.streams.get(&binding.stream) else {
+                continue;
+            };
+            let sound = if binding.audio { SOUND } else { 0.0 };
+            load += sound;
+            more += sound;
+            if binding.video {
+                let pick = |steps| stream.layers.pick(binding.feed.choice, steps);
+                let layer = viewer.layer(slot).unwrap_or(pick(steps));
+                let next = pick(steps.saturating_sub(1));
+                load += stream.layers.rate(layer, now);
+                more += stream.layers.rate(next, now);
+                lower |= pick(steps + 1) != pick(steps);
+                higher |= next != pick(steps);
+            }
+        }
+        let load = Load {
+            now: load,
+            higher: higher.then_some(more),
+            lower,
+        };
+        let allowance = viewer.session.allowance(now);
+        match viewer.safety.judge(now, allowance, load) {
+            Step::Stay => return,
+            Step::Pause => return viewer.hold(true),
+            Step::Resume => viewer.hold(false),
+            Step::Layers => {}
+        }
+        self.begin_all(now, session);
+    }
+
+    /// Bring all pictures of a viewer to where they should be.
+    pub(super) fn begin_all(&mut self, now: Instant, session: SessionId) {
+        let bound: Vec<(u16, StreamId)> =
+            self.viewers.get(&session).map_or_else(Vec::new, |viewer| {
+                let bindings = viewer.bindings();
+                bindings
+                    .map(|(slot, binding)| (slot, binding.stream))
+                    .collect()
+            });
+        for (slot, stream) in bound {
+            self.begin(now, session, slot, stream, false);
         }
     }
 

@@ -75,6 +75,13 @@ impl Worker {
                     json.object(|json| {
                         self.session(json, now, id, &viewer.session, &viewer.life);
                         json.key("slots", |json| json.plain(viewer.session.slots()));
+                        if let Some(bits) = viewer.safety.estimate() {
+                            json.key("estimate_bps", |json| json.plain(bits as u64));
+                        }
+                        json.key("layers_down", |json| json.plain(viewer.safety.steps()));
+                        json.key("pictures_paused", |json| {
+                            json.plain(viewer.safety.is_paused());
+                        });
                         json.key("bindings", |json| {
                             json.array(viewer.bindings(), |json, (slot, binding)| {
                                 json.object(|json| {
