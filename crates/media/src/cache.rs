@@ -287,7 +287,8 @@ mod tests {
     fn a_key_frame_is_whole_when_no_packet_of_it_is_missing() {
         let source = Source(Instant::now());
         // (packets as (frame, part), whole, bytes)
-        let rows: [(&[(u64, u64)], bool, usize); 5] = [
+        type Row<'a> = (&'a [(u64, u64)], bool, usize);
+        let rows: [Row<'_>; 5] = [
             (&[(0, 0), (0, 1), (0, 2)], true, 300),
             (&[(0, 0), (0, 1)], false, 200),
             (&[(0, 0), (0, 2)], false, 200),

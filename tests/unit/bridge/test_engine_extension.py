@@ -273,8 +273,11 @@ def test_commands_about_nothing_are_answered_with_their_reason() -> None:
         media.engine.unbind(2, 0, 99, 98)
         media.engine.close_session(3, 0, 99)
         media.engine.offer(4, 0, 99, "v=0\r\n")
+        media.engine.set_layer(5, 0, 99, 98, 2)
+        with pytest.raises(ValueError, match="not 3"):
+            media.engine.set_layer(6, 0, 99, 98, 3)
         media.engine.request_key_frame(0, 98)
-        for ticket in (1, 2, 3, 4):
+        for ticket in (1, 2, 3, 4, 5):
             assert media.answer(ticket)[:3] == ("failed", ticket, "unknown_session")
 
 

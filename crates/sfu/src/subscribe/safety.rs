@@ -10,6 +10,8 @@ const INTERVAL: Duration = Duration::from_millis(50);
 const SETTLE: Duration = Duration::from_millis(500);
 /// The estimate has to be too small for so long: one that is about to grow is no reason to go down.
 const SHORT: Duration = Duration::from_millis(300);
+/// A queue that grows for so long is too much, whatever the estimate: nothing may be heard any more that it is made of.
+const STUCK: Duration = Duration::from_millis(500);
 /// The next layer has to fit, with this much to spare, for so long.
 const HEADROOM: (f64, Duration) = (1.25, Duration::from_secs(2));
 /// Pictures pause for so long at least, and for twice as long each time that they went on too early.
@@ -48,6 +50,7 @@ pub(crate) struct Safety {
     steps: usize,
     stepped: Option<Instant>,
     short_since: Option<Instant>,
+    congested_since: Option<Instant>,
     headroom_since: Option<Instant>,
     paused: Option<Instant>,
     resumed: Option<Instant>,
@@ -62,6 +65,7 @@ impl Safety {
             steps: 0,
             stepped: None,
             short_since: None,
+            congested_since: None,
             headroom_since: None,
             paused: None,
             resumed: None,
@@ -104,6 +108,7 @@ impl Safety {
                 return Step::Stay;
             }
             (self.paused, self.resumed) = (None, Some(now));
+            self.congested_since = None;
             return Step::Resume;
         }
         let carried = allowance.map_or(f64::INFINITY, |allowance| allowance.bits_per_second);
@@ -113,13 +118,17 @@ impl Safety {
             .higher
             .is_some_and(|higher| !congested && carried >= HEADROOM.0 * higher);
         self.headroom_since = fits.then(|| self.headroom_since.unwrap_or(now));
+        self.congested_since = congested.then(|| self.congested_since.unwrap_or(now));
+        // The queue of a key frame or a replay grows too; where the path carries the rest, it is gone soon.
+        let stuck = since(self.congested_since).is_some_and(|time| time >= STUCK);
+        let overrun = congested && (short || stuck);
         let settled = since(self.stepped).is_none_or(|time| time >= SETTLE);
-        let too_much = congested || since(self.short_since).is_some_and(|time| time >= SHORT);
+        let too_much = overrun || since(self.short_since).is_some_and(|time| time >= SHORT);
         if too_much && load.lower {
             if settled {
                 return self.step(now, self.steps + 1);
             }
-        } else if congested {
+        } else if overrun {
             // A picture that went on only to be too much again waits for longer.
             let early = since(self.resumed).is_some_and(|time| time < PROVEN);
             self.pause = if early {
@@ -189,6 +198,20 @@ mod tests {
         assert_eq!(step, Step::Stay, "the queue is still there");
         let step = safety.judge(at(start, 5_500), path(5e5, false), ALONE);
         assert_eq!((step, safety.is_paused()), (Step::Resume, false));
+    }
+
+    #[test]
+    fn a_queue_on_a_path_that_carries_everything_gets_half_a_second() {
+        let (start, mut safety) = (Instant::now(), Safety::new());
+        let mut judge = |ms, congested| safety.judge(at(start, ms), path(2e6, congested), ALONE);
+        for ms in (0..450).step_by(50) {
+            assert_eq!(judge(ms, true), Step::Stay, "{ms}");
+        }
+        assert_eq!(judge(450, false), Step::Stay);
+        for ms in (500..1_000).step_by(50) {
+            assert_eq!(judge(ms, true), Step::Stay, "{ms}");
+        }
+        assert_eq!(judge(1_000, true), Step::Pause);
     }
 
     #[test]

@@ -179,6 +179,7 @@ impl Worker {
             }
         }
         let mut paced = std::mem::take(&mut stream.paced);
+        let before = paced.len();
         let stream = &*stream;
         for &(session, slot) in &stream.viewers {
             let Some(viewer) = self.viewers.get_mut(&session) else {
@@ -207,13 +208,21 @@ impl Worker {
                 self.touched.push_back(session);
             }
         }
-        if !paced.is_empty() {
-            self.schedule.earliest(Timer::Pace(id), now);
-        }
+        let more = paced.len() > before;
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.paced = paced;
         }
+        if more {
+            self.pace_soon(id);
+        }
         self.changed(now, id, changes);
+    }
+
+    /// Go on with those who are behind before the worker is drained.
+    pub(super) fn pace_soon(&mut self, id: StreamId) {
+        if !self.to_pace.contains(&id) {
+            self.to_pace.push(id);
+        }
     }
 
     /// Go on with those who are behind.

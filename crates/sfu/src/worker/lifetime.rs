@@ -16,7 +16,7 @@ impl Worker {
             match timer {
                 Timer::Session(session) => self.session_timer(now, session),
                 Timer::KeyFrame(stream) => self.key_frames_due(now, stream),
-                Timer::Pace(stream) => self.to_pace.push(stream),
+                Timer::Pace(stream) => self.pace_soon(stream),
             }
         }
     }

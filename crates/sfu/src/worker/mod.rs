@@ -154,12 +154,12 @@ impl Worker {
             self.forward(now, batch);
             // Whatever came in, time has passed.
             self.timers(now);
-            while let Some(stream) = self.to_pace.pop() {
-                self.pace(now, stream, batch);
-            }
         }
         loop {
             self.outbox.empty_into(batch);
+            while let Some(stream) = self.to_pace.pop() {
+                self.pace(now, stream, batch);
+            }
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }

@@ -35,7 +35,7 @@ impl Worker {
         let begun = viewer.begin(now, slot, stream, afresh);
         if begun.behind {
             stream.paced.push((session, slot));
-            self.schedule.earliest(Timer::Pace(id), now);
+            self.pace_soon(id);
         }
         if let Some(layer) = begun.key_frame {
             self.request_key_frame(now, id, layer);
