@@ -36,6 +36,9 @@ type Egress = sanderling_rtc::EgressViewer;
 #[cfg(feature = "str0m-viewer")]
 type Egress = sanderling_rtc::Str0mViewer;
 
+/// Times that timers are run for one instant before the caller is asked to come back at once.
+const ROUNDS: u32 = 4;
+
 /// What a worker is made with.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -155,6 +158,7 @@ impl Worker {
             // Whatever came in, time has passed.
             self.timers(now);
         }
+        let mut rounds = ROUNDS;
         loop {
             self.outbox.empty_into(batch);
             while let Some(stream) = self.to_pace.pop() {
@@ -168,10 +172,14 @@ impl Worker {
                     life.touched = false;
                 }
                 self.drain(now, session);
-            } else if self.bursts.is_empty() {
-                break;
-            } else {
+            } else if !self.bursts.is_empty() {
                 self.forward(now, batch);
+            } else if rounds > 0 && self.schedule.next().is_some_and(|at| at <= now) {
+                // What was written may have made something due.
+                rounds -= 1;
+                self.timers(now);
+            } else {
+                break;
             }
         }
         // With nothing to wait for, an hour is as good as never.
