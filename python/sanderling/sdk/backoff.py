@@ -1,11 +1,13 @@
-"""How long to wait before the next attempt to reconnect."""
+"""Whether to try again after a failure, and how long to wait before it."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-__all__ = ["Backoff"]
+from sanderling.errors import ErrorCode, SanderlingError
+
+__all__ = ["Backoff", "is_passing"]
 
 FIRST_DELAY = 0.1
 """Seconds before the second attempt; the first is made at once, because most interruptions are a moved address."""
@@ -16,6 +18,27 @@ EAGER_DELAY = 1.0
 
 LONGEST_DELAY = 15.0
 """Longest delay afterwards: the network is gone, and a radio that wakes up every second drains a battery."""
+
+
+_PASSING_CODES = frozenset(
+    {
+        ErrorCode.LOGIN_FAILED,
+        ErrorCode.LOGIN_TIMEOUT,
+        ErrorCode.CONNECTION_INTERRUPTED,
+        ErrorCode.CONNECTION_LOST,
+        ErrorCode.SESSION_ERROR,
+        ErrorCode.ROOM_INTERNAL_ERROR,
+        ErrorCode.INTERNAL_ERROR,
+        ErrorCode.RATE_LIMITED_APP,
+        ErrorCode.RATE_LIMITED_ROOM,
+        ErrorCode.RATE_LIMITED_SIGNALLING,
+    }
+)
+
+
+def is_passing(error: SanderlingError) -> bool:
+    """Whether what failed may well succeed a little later: the network, or a server that is starting or busy."""
+    return error.code in _PASSING_CODES
 
 
 class Backoff:

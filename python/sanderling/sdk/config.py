@@ -30,6 +30,7 @@ __all__ = [
     "User",
     "VideoCodec",
     "check_extra_info",
+    "token_of",
 ]
 
 TokenProvider = Callable[[], Awaitable[str]]
@@ -184,3 +185,10 @@ class PlayerConfig:
             raise SanderlingError(
                 ErrorCode.ILLEGAL_PARAMETER, "a play without audio and without video has nothing"
             )
+
+
+async def token_of(config: RoomConfig) -> str:
+    """The token of ``config``, made now when a function makes it."""
+    if isinstance(config.token, str):
+        return config.token
+    return await config.token()

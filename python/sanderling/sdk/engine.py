@@ -1,32 +1,37 @@
-"""The engine: the one object a program makes. It is in at most one room at a time."""
+"""The engine: the one object a program makes. It is in one room at a time, or in several in multi-room mode."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
-from sanderling.enums import Channel, VideoStreamType
-from sanderling.errors import ErrorCode, RoomError, SanderlingError
+from sanderling.enums import Channel, ResourceType, RoomMode, VideoStreamType
+from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, error_for
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
 from sanderling.sdk.connection import websocket_url
 from sanderling.sdk.dispatch import Dispatcher
 from sanderling.sdk.handler import EventHandler
-from sanderling.sdk.playing import Playing
+from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
 from sanderling.sdk.room import Login, Room
 from sanderling.sdk.sources import MediaSources, Source
 from sanderling.sdk.webrtc import runtime
 from sanderling.sdk.webrtc.runtime import ForkGuard
+from sanderling.signaling.messages import SessionKey
 
 __all__ = ["Engine"]
 
 log = logging.getLogger("sanderling.sdk")
 
 R = TypeVar("R")
+
+MAX_ROOMS = 5
+"""Rooms of one engine in multi-room mode (product-facts 5.6)."""
 
 
 class Engine:
@@ -52,7 +57,7 @@ class Engine:
         self._guard = ForkGuard()
         self._profile = profile
         self._dispatcher = Dispatcher(self._loop, handler)
-        self._room: Room | None = None
+        self._members: dict[str, Room] = {}
         self._rooms: set[Room] = set()
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
@@ -60,8 +65,13 @@ class Engine:
 
     @property
     def room(self) -> Room | None:
-        """The room the engine is in or logging in to."""
-        return self._room
+        """The room the engine is in or logging in to; the one that it logged in to first, in multi-room mode."""
+        return next(iter(self._members.values()), None)
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The rooms the engine is in or logging in to, by roomID."""
+        return MappingProxyType(self._members)
 
     def set_event_handler(self, handler: EventHandler | None) -> None:
         """Replace the handler; what happened before the first one was set is delivered to it now."""
@@ -72,8 +82,8 @@ class Engine:
         """Hand every received picture to ``on_remote_video_frame`` of the handler, or stop doing so."""
         self._check()
         self._renders = enable
-        if self._room is not None:
-            self._room.renders = enable
+        for room in self._members.values():
+            room.renders = enable
 
     def login_room(self, room_id: str, user: User, config: RoomConfig | None = None) -> Login:
         """Log in; the room is made when it is not there. Awaited: the :class:`Room`.
@@ -82,26 +92,82 @@ class Engine:
         answers, and whatever the server says; LOGIN_FAILED carries the same code. 1002001 while in a room.
         """
         self._check()
-        if self._room is not None:
-            error = RoomError(
-                ErrorCode.ROOM_COUNT_EXCEEDED,
-                f"this engine is in room {self._room.id} already",
-                hint="log out first, or make another engine",
-            )
+        try:
+            self._check_place(room_id, user)
+        except RoomError as error:
             return Login(None, self._refused(error, "login_room"), lambda: None)
-        room = Room(self._profile, room_id, user, config or RoomConfig(), self._dispatcher, self._left)
+        beside = self._beside if self._multi else None
+        room = Room(
+            self._profile, room_id, user, config or RoomConfig(), self._dispatcher, self._left, beside=beside
+        )
         room.renders = self._renders
-        self._room = room
+        self._members[room_id] = room
         self._rooms.add(room)
         room.begin()
         return Login(room, room.ready, room.undo)
 
+    def _check_place(self, room_id: str, user: User) -> None:
+        """Whether another login is possible beside those there are."""
+        present = self.room
+        if present is None:
+            return
+        if not self._multi:
+            raise RoomError(
+                ErrorCode.ROOM_COUNT_EXCEEDED,
+                f"this engine is in room {present.id} already",
+                hint="log out first, switch rooms, or make the engine with RoomMode.MULTI_ROOM",
+            )
+        if room_id in self._members:
+            raise RoomError(ErrorCode.ROOM_ID_IN_USE, f"this engine is in room {room_id} already")
+        if present.user.user_id != user.user_id:
+            raise RoomError(
+                ErrorCode.MULTI_ROOM_USER_DIFFERS,
+                f"this engine is {present.user.user_id} in room {present.id}",
+                hint="use one userID in all rooms, or another engine",
+            )
+        if len(self._members) >= MAX_ROOMS:
+            raise RoomError(ErrorCode.TOO_MANY_ROOMS, f"this engine is in {MAX_ROOMS} rooms already")
+
+    async def _beside(self, room: Room) -> SessionKey:
+        """Proof of a session of this user in another room, so that the login of ``room`` does not end it.
+
+        Logins go one after the other: of two at once, each would take the other's session for one to replace.
+        """
+        for other in list(self._members.values()):
+            if other is room:
+                break
+            await other.session.up_or_over()
+        keys = (
+            other.session.key
+            for other in self._members.values()
+            if other is not room and other.session.is_online
+        )
+        return next(keys, SessionKey())
+
+    async def switch_room(self, from_room_id: str, to_room_id: str, config: RoomConfig | None = None) -> Room:
+        """Leave a room for another one: publishing and playing stop, previews go on. ``config``: None = as before.
+
+        1002019 in multi-room mode, 1000002 without a login, 1002002 for a room the engine is not in, else the codes
+        of a login.
+        """
+        room = self._member(from_room_id)
+        if self._multi:
+            raise RoomError(
+                ErrorCode.SWITCH_ROOM_IN_MULTI_ROOM,
+                "rooms are not switched in multi-room mode",
+                hint="log out of one room and log in to the other",
+            )
+        await room.switch(to_room_id, config)
+        self._members = {room.id: room}
+        return room
+
     async def logout_room(self, room_id: str | None = None) -> None:
-        """Stop publishing and playing and leave; 1002002 for another room's ID, 1000002 without a login."""
-        room = self._member()
-        if room_id is not None and room_id != room.id:
-            raise RoomError(ErrorCode.ROOM_ID_INCORRECT, f"not logged in to room {room_id}")
-        await room.logout()
+        """Stop publishing and playing and leave; of all rooms without a ``room_id``. 1002002 for a room the engine is
+        not in, 1000002 without a login.
+        """
+        first = self._member(room_id)
+        leaving = [first] if room_id is not None else list(self._members.values())
+        await asyncio.gather(*(room.logout() for room in leaving))
 
     def start_publishing_stream(
         self,
@@ -110,37 +176,58 @@ class Engine:
         *,
         config: PublisherConfig | None = None,
         channel: Channel = Channel.MAIN,
+        room_id: str | None = None,
     ) -> Publishing:
-        """Publish in the engine's room; allowed at once after the login call. 1000002 without one."""
+        """Publish in the engine's room; allowed at once after the login call. 1000002 without one.
+
+        ``room_id``: in multi-room mode, which room; 1003071 without it there.
+        """
         self._check()
-        if self._room is None:
-            return Publishing(None, self._refused(_not_logged_in(), "start_publishing_stream"), lambda: None)
-        return self._room.start_publishing_stream(stream_id, source, config=config, channel=channel)
+        try:
+            room = self._room_for(room_id, ErrorCode.PUBLISH_ROOM_ID_MISSING)
+        except SanderlingError as error:
+            return Publishing(None, self._refused(error, "start_publishing_stream"), lambda: None)
+        return room.start_publishing_stream(stream_id, source, config=config, channel=channel)
 
     async def stop_publishing_stream(self, channel: Channel = Channel.MAIN) -> None:
         """Stop what ``channel`` publishes; nothing happens when it publishes nothing."""
         self._check()
-        publisher = self._room.publishers.get(channel) if self._room is not None else None
-        if publisher is not None:
-            await publisher.stop()
+        for room in list(self._members.values()):
+            publisher = room.publishers.get(channel)
+            if publisher is not None:
+                await publisher.stop()
 
-    def start_playing_stream(self, stream_id: str, config: PlayerConfig | None = None) -> Playing:
-        """Play in the engine's room; allowed at once after the login call. 1000002 without one."""
+    def start_playing_stream(
+        self, stream_id: str, config: PlayerConfig | None = None, *, room_id: str | None = None
+    ) -> Playing:
+        """Play in the engine's room; allowed at once after the login call. 1000002 without one.
+
+        ``room_id``: in multi-room mode, which room; 1004071 without it there.
+        """
         self._check()
-        if self._room is None:
-            return Playing(None, self._refused(_not_logged_in(), "start_playing_stream"), lambda: None)
-        return self._room.start_playing_stream(stream_id, config)
+        try:
+            room = self._room_for(room_id, ErrorCode.PLAY_ROOM_ID_MISSING)
+        except SanderlingError as error:
+            return Playing(None, self._refused(error, "start_playing_stream"), lambda: None)
+        return room.start_playing_stream(stream_id, config)
 
     async def stop_playing_stream(self, stream_id: str) -> None:
         """Stop playing ``stream_id``; nothing happens when it is not played."""
         self._check()
-        player = self._room.players.get(stream_id) if self._room is not None else None
-        if player is not None:
-            await player.stop()
+        for room in list(self._members.values()):
+            player = room.players.get(stream_id)
+            if player is not None:
+                await player.stop()
+
+    async def switch_playing_resource(self, stream_id: str, resource: ResourceType) -> None:
+        """Move a running play to another path without interrupting it. 1004011 when it is not played; see
+        :meth:`Player.switch_resource`.
+        """
+        await self._player(stream_id).switch_resource(resource)
 
     async def set_play_stream_video_type(self, stream_id: str, video_type: VideoStreamType) -> None:
         """Choose the layer of a stream published in several, while it plays or before. 1000002 without a login."""
-        await self._member().set_play_stream_video_type(stream_id, video_type)
+        await self._room_of(stream_id).set_play_stream_video_type(stream_id, video_type)
 
     async def start_preview(self, source: Source, *, channel: Channel = Channel.MAIN) -> Preview:
         """Run ``source`` without publishing it; the :class:`Preview` iterates over its pictures."""
@@ -206,18 +293,45 @@ class Engine:
             for room in list(self._rooms):
                 room.abort()
             self._rooms.clear()
-            self._room = None
+            self._members.clear()
             self._dispatcher.close(interrupt=not in_handler)
 
-    def _left(self, room: Room) -> None:
-        if self._room is room:
-            self._room = None
+    @property
+    def _multi(self) -> bool:
+        return self._profile.room_mode is RoomMode.MULTI_ROOM
 
-    def _member(self) -> Room:
+    def _left(self, room: Room) -> None:
+        for room_id, member in list(self._members.items()):
+            if member is room:
+                del self._members[room_id]
+
+    def _member(self, room_id: str | None = None) -> Room:
+        """The room of that ID, or the one that there is."""
         self._check()
-        if self._room is None:
+        room = self.room
+        if room is None:
             raise _not_logged_in()
-        return self._room
+        if room_id is not None:
+            if room_id not in self._members:
+                raise RoomError(ErrorCode.ROOM_ID_INCORRECT, f"not logged in to room {room_id}")
+            room = self._members[room_id]
+        return room
+
+    def _room_for(self, room_id: str | None, missing: ErrorCode) -> Room:
+        if self._multi and room_id is None:
+            raise error_for(missing, "in multi-room mode the room has to be named", hint="pass room_id")
+        return self._member(room_id)
+
+    def _room_of(self, stream_id: str) -> Room:
+        """The room that plays ``stream_id``, or else the first one."""
+        first = self._member()
+        return next((room for room in self._members.values() if stream_id in room.players), first)
+
+    def _player(self, stream_id: str) -> Player:
+        player = self._room_of(stream_id).players.get(stream_id)
+        if player is not None:
+            return player
+        raise PlayError(ErrorCode.STREAM_NOT_PLAYED, f"stream {stream_id} is not played")
 
     def _check(self) -> None:
         self._guard.check()

@@ -6,6 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from sanderling.enums import PlayerState, PublisherState, StreamQualityLevel
+from sanderling.sdk.events import NetworkQualityUpdate
+from sanderling.sdk.quality import Counters, network_level
+from sanderling.signaling import messages
+
 if TYPE_CHECKING:
     from sanderling.sdk.playing import Player
     from sanderling.sdk.publishing import Publisher
@@ -22,6 +27,12 @@ BREAK_INTERVAL = 0.25
 SOUND_INTERVAL = 1.0
 """Seconds between two looks at whether sound still arrives: reading the engine's counters costs a millisecond."""
 
+NETWORK_INTERVAL = 2.0
+"""Seconds between reports of the network's quality (product-facts 1.6)."""
+
+LOST_REPORTS = 3
+"""Reports of another user that stay away until its network counts as dead; one that does is unknown."""
+
 
 class Monitor:
     """Works for one room while it lives."""
@@ -29,6 +40,13 @@ class Monitor:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._sound_packets: dict[str, float] = {}
+        self._down: Counters = {}
+        self._reports: dict[str, int] = {}
+
+    def remote_quality(self, notice: messages.NetworkQualityNotice) -> None:
+        """Another user whose stream is played says how good its network is."""
+        self._reports[notice.user_id] = 0
+        self._room.emit(NetworkQualityUpdate(notice.user_id, _level(notice.up), _level(notice.down)))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -36,6 +54,7 @@ class Monitor:
         loop = asyncio.get_running_loop()
         quality_at = loop.time() + QUALITY_INTERVAL
         sound_at = loop.time() + SOUND_INTERVAL
+        network_at = loop.time() + NETWORK_INTERVAL
         while True:
             await asyncio.sleep(BREAK_INTERVAL)
             now = loop.time()
@@ -46,6 +65,9 @@ class Monitor:
             now_ns = time.monotonic_ns()
             for player in list(self._room.players.values()):
                 player.look_for_breaks(now_ns, sound_stopped=stopped.get(player.stream_id))
+            if now >= network_at:
+                network_at = now + NETWORK_INTERVAL
+                await self._network()
             if now >= quality_at:
                 quality_at = now + QUALITY_INTERVAL
                 parts: list[Publisher | Player] = [
@@ -74,3 +96,72 @@ class Monitor:
                     stopped[player.stream_id] = received == before
         self._sound_packets = packets
         return stopped
+
+    async def _network(self) -> None:
+        """Report this end's network, and note whose reports stay away."""
+        up, down = await self._up_level(), await self._down_level()
+        publishing = any(p.state is PublisherState.PUBLISHING for p in self._room.publishers.values())
+        playing = any(p.state is PlayerState.PLAYING for p in self._room.players.values())
+        if publishing or playing:
+            self._room.emit(NetworkQualityUpdate("", up, down))
+        if publishing and self._room.session.is_online:
+            self._room.session.post(lambda seq: messages.ReportQuality(seq, int(up), int(down)))
+        played = {
+            stream.user.user_id
+            for stream_id in self._room.players
+            if (stream := self._room.streams.get(stream_id)) is not None
+        }
+        for user_id in list(self._reports):
+            if user_id not in played:
+                del self._reports[user_id]
+                continue
+            self._reports[user_id] += 1
+            missed = self._reports[user_id] - 1
+            if missed in (1, LOST_REPORTS):
+                level = StreamQualityLevel.UNKNOWN if missed == 1 else StreamQualityLevel.DIE
+                self._room.emit(NetworkQualityUpdate(user_id, level, level))
+
+    async def _up_level(self) -> StreamQualityLevel:
+        levels = []
+        for publisher in self._room.publishers.values():
+            if publisher.state is PublisherState.PUBLISHING:
+                video, audio = await publisher.counters()
+                both = [counters for counters in (video, audio) if counters]
+                loss = max((_number(counters, "fraction_lost") for counters in both), default=0.0)
+                rtt = max((_number(counters, "round_trip_time") for counters in both), default=0.0)
+                levels.append(network_level(rtt * 1000, loss) if both else StreamQualityLevel.UNKNOWN)
+        return max(levels, default=StreamQualityLevel.UNKNOWN)
+
+    async def _down_level(self) -> StreamQualityLevel:
+        viewer = self._room.session.viewing.transport
+        if viewer is None or not self._room.players:
+            self._down = {}
+            return StreamQualityLevel.UNKNOWN
+        by_mid = await viewer.counters()
+        now: Counters = {
+            name: sum(_number(counters, name) for counters in by_mid.values())
+            for name in ("packets_received", "packets_lost")
+        }
+        before, self._down = self._down, now
+        rtt = max((_number(counters, "round_trip_time") for counters in by_mid.values()), default=0.0)
+        if not before:
+            return StreamQualityLevel.UNKNOWN
+        received = _number(now, "packets_received") - _number(before, "packets_received")
+        lost = max(0.0, _number(now, "packets_lost") - _number(before, "packets_lost"))
+        if not viewer.connected:
+            return StreamQualityLevel.DIE
+        if received + lost <= 0:
+            return StreamQualityLevel.UNKNOWN
+        return network_level(rtt * 1000, lost / (received + lost))
+
+
+def _number(counters: Counters, name: str) -> float:
+    value = counters.get(name, 0.0)
+    return value if isinstance(value, float | int) else 0.0
+
+
+def _level(value: int) -> StreamQualityLevel:
+    try:
+        return StreamQualityLevel(value)
+    except ValueError:
+        return StreamQualityLevel.UNKNOWN  # a newer peer

@@ -20,6 +20,7 @@ from sanderling.enums import (
 )
 from sanderling.errors import ErrorCode, PlayError, SanderlingError, error_for
 from sanderling.sdk.action import Action
+from sanderling.sdk.backoff import is_passing
 from sanderling.sdk.config import PlayerConfig
 from sanderling.sdk.events import (
     PlayerFirstAudio,
@@ -35,7 +36,6 @@ from sanderling.sdk.events import (
 from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
 from sanderling.sdk.quality import FREEZE_NS, Counters, PlayQuality, play_quality
 from sanderling.sdk.reception import Reception
-from sanderling.sdk.session import is_passing
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
@@ -128,9 +128,7 @@ class Player:
             )
         except SanderlingError as error:
             # The server does not hold this play now: it will be asked for again, with the new choice.
-            if self.state is PlayerState.NO_PLAY or not (
-                error.code is ErrorCode.STREAM_NOT_PLAYED or is_passing(error)
-            ):
+            if self._over or not (error.code is ErrorCode.STREAM_NOT_PLAYED or is_passing(error)):
                 raise
 
     async def stop(self) -> None:
@@ -257,6 +255,10 @@ class Player:
                 self._break("audio", PlayerMediaEvent.AUDIO_BREAK_OCCUR)
             else:
                 self._resume("audio", PlayerMediaEvent.AUDIO_BREAK_RESUME)
+
+    @property
+    def _over(self) -> bool:
+        return self.state is PlayerState.NO_PLAY
 
     @property
     def audio_mid(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sanderling.enums import Channel, PublisherState, RemoteDeviceState, StreamEvent
 from sanderling.errors import ErrorCode, PublishError, RateLimited, SanderlingError, error_for
 from sanderling.sdk.action import Action
-from sanderling.sdk.backoff import Backoff
+from sanderling.sdk.backoff import Backoff, is_passing
 from sanderling.sdk.config import PublisherConfig, check_extra_info
 from sanderling.sdk.events import (
     PublisherFirstFrame,
@@ -21,7 +21,6 @@ from sanderling.sdk.events import (
     PublisherVideoSizeChanged,
 )
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
-from sanderling.sdk.session import is_passing
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
 from sanderling.signaling import messages
 
@@ -185,6 +184,10 @@ class Publisher:
     def undo(self) -> None:
         """Stop without waiting for the server."""
         self.end(None)
+
+    async def counters(self) -> tuple[Counters, Counters]:
+        """Counters of the video and the audio track; empty where there is none."""
+        return await self._transport.track_counters() if self._transport is not None else ({}, {})
 
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""

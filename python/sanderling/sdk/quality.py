@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sanderling.enums import StreamQualityLevel
+
 __all__ = [
     "FREEZE_NS",
     "Counters",
     "GapMeter",
     "PlayQuality",
     "PublishQuality",
+    "network_level",
     "play_quality",
     "publish_quality",
 ]
@@ -90,6 +93,24 @@ class GapMeter:
             self.freezes += 1
             self.frozen_ns += now_ns - self._last_ns
         self._last_ns = now_ns
+
+
+_LEVELS = (
+    # Round trip in ms and share of packets lost up to which a network is of that level. The product does not publish
+    # its own: these are where calls begin to suffer (ITU-T G.114: 400 ms mouth to ear) and where repair ends.
+    (100.0, 0.02, StreamQualityLevel.EXCELLENT),
+    (250.0, 0.08, StreamQualityLevel.GOOD),
+    (500.0, 0.20, StreamQualityLevel.MEDIUM),
+    (2000.0, 0.60, StreamQualityLevel.BAD),
+)
+
+
+def network_level(rtt_ms: float, loss: float) -> StreamQualityLevel:
+    """How good a network with that round trip (ms) and share of lost packets (0.0 to 1.0) is."""
+    for longest, most, level in _LEVELS:
+        if rtt_ms <= longest and loss <= most:
+            return level
+    return StreamQualityLevel.DIE
 
 
 def _number(counters: Counters, name: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
@@ -12,9 +12,20 @@ from sanderling.enums import Channel, RoomStateReason, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
 from sanderling.sdk.action import Action
-from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
+from sanderling.sdk.backoff import is_passing
+from sanderling.sdk.config import (
+    EngineProfile,
+    PlayerConfig,
+    PublisherConfig,
+    RoomConfig,
+    TokenProvider,
+    User,
+    token_of,
+)
+from sanderling.sdk.credentials import Credentials
 from sanderling.sdk.dispatch import Dispatcher, EventQueue
 from sanderling.sdk.events import Event, RemoteVideoFrame, RoomStateChanged, Stream
+from sanderling.sdk.messaging import Messaging
 from sanderling.sdk.monitor import Monitor
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.publishing import Publisher, Publishing, as_sources
@@ -33,7 +44,7 @@ E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
 
-class Room:
+class Room(Messaging):
     """The room an engine is in. ``users`` and ``streams`` are live views of the others and what they publish."""
 
     def __init__(
@@ -45,10 +56,11 @@ class Room:
         dispatcher: Dispatcher,
         on_end: Callable[[Room], None],
         *,
-        beside: Callable[[], messages.SessionKey] | None = None,
+        beside: Callable[[Room], Awaitable[messages.SessionKey]] | None = None,
     ) -> None:
+        super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._config = config
+        self._credentials = Credentials(self, config)
         self._dispatcher = dispatcher
         self._on_end = on_end
         self._roster = Roster(room_id, self.emit, self._stream_changed)
@@ -63,8 +75,9 @@ class Room:
         self.users: Mapping[str, User] = self._roster.users
         self.streams: Mapping[str, Stream] = self._roster.streams
         self.av_retry_time = profile.av_retry_time
-        self.session = Session(profile, self, beside=beside)
+        self.session = Session(profile, self, beside=None if beside is None else lambda: beside(self))
         self.renders = False
+        self._monitor = Monitor(self)
         self.ready: asyncio.Future[Room] = self._loop.create_future()
 
     @property
@@ -156,6 +169,47 @@ class Room:
         """What this engine plays, by stream ID."""
         return MappingProxyType(self._players)
 
+    async def stream_list(self, *, own: bool = False) -> tuple[Stream, ...]:
+        """The live streams of the room, asked of the server; own ones too with ``own``."""
+        self._check_member()
+        return await self._roster.ask(self.session, own=own)
+
+    async def renew_token(self, token: str | TokenProvider) -> None:
+        """Replace the token before it ends; later logins use the new one. The codes of a login's token; 1002082 when it
+        does not allow what is being published.
+        """
+        self._check_member()
+        await self._credentials.renew(token)
+
+    async def switch(self, room_id: str, config: RoomConfig | None = None) -> None:
+        """Go to another room: publishing and playing stop, the connections stay. ``config``: None = as before.
+
+        The codes of a login; when it fails this user is in no room.
+        """
+        self._check_member()
+        parse_room_id(room_id)
+        config = config or self._credentials.config
+        token = await token_of(config)
+        self._stop_all(None, None)
+        self._set_state(RoomStateReason.LOGOUT)
+        self.id = room_id
+        self._roster.enter(room_id)
+        self._leave_behind()
+        self._credentials.config = config
+        self._set_state(RoomStateReason.LOGINING)
+        self.session.change_login(room_id, config)
+        settings = messages.RoomConfig(config.max_member_count, config.is_user_status_notify)
+        try:
+            await self.session.request(
+                lambda seq: messages.SwitchRoom(seq, room_id, token, settings), messages.LoginOk
+            )
+        except SanderlingError as error:
+            if is_passing(error) and not self.session.over:
+                await self.session.up_or_over()  # the next login is to the new room
+            if not self.session.is_online:
+                self.session.end(Ended(error))
+                raise
+
     async def logout(self) -> None:
         """Stop everything and leave; LOGOUT. The server knows when this returns. Idempotent."""
         self.undo()
@@ -186,7 +240,7 @@ class Room:
         except SanderlingError as error:
             self.session.end(Ended(error))
             return
-        self.session.login(self.id, self.user, self._config)
+        self.session.login(self.id, self.user, self._credentials.config)
 
     def abort(self) -> None:
         """Stop media and tasks at once, without the network; for a loop that is being closed."""
@@ -215,8 +269,8 @@ class Room:
     def logged_in(self, reply: messages.LoginOk) -> None:
         """The server accepted the login: report it, then who and what is there."""
         self._set_state(RoomStateReason.LOGINED, extended={"room_session_id": reply.session_id})
-        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
-        self.session.spawn(Monitor(self).run(), "sanderling-quality")
+        self._fill(reply)
+        self.session.spawn(self._monitor.run(), "sanderling-quality")
         if not self.ready.done():
             self.ready.set_result(self)
 
@@ -237,12 +291,17 @@ class Room:
             player.interrupted()
         for publisher in list(self._publishers.values()):
             publisher.interrupted()
-        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
+        self._fill(reply)
+        self._subscribe_again()
 
     def switched(self, reply: messages.LoginOk) -> None:
         """The server accepted the change to another room."""
         self._set_state(RoomStateReason.LOGINED, extended={"room_session_id": reply.session_id})
-        self._roster.fill(reply, tell_users=self._config.is_user_status_notify)
+        self._fill(reply)
+
+    def _fill(self, reply: messages.LoginOk) -> None:
+        self._roster.fill(reply, tell_users=self._credentials.config.is_user_status_notify)
+        self._fill_extra_info(reply.room_extra_info)
 
     def noticed(self, notice: Notice) -> None:
         """The server reports a change."""
@@ -270,6 +329,12 @@ class Room:
                 player = self._players.get(notice.stream_id)
                 if player is not None:
                     _tell_player(player, notice)
+            case messages.TokenWillExpire():
+                self._credentials.will_expire(notice.remaining_s)
+            case messages.NetworkQualityNotice():
+                self._monitor.remote_quality(notice)
+            case _:
+                self._message(notice)
 
     def viewer_lost(self) -> None:
         """The viewer transport is gone; plays go on over the next one."""
@@ -298,6 +363,7 @@ class Room:
                 PlayError(ErrorCode.PLAY_INTERRUPTED, error.message),
             )
         self._roster.clear()
+        self._leave_behind()
         self._set_state(self._last_reason(end, was_in=was_in), code, _kick_data(end))
         if not self.ready.done():
             self.ready.set_exception(

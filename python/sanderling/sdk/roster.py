@@ -18,6 +18,7 @@ from sanderling.sdk.events import (
     RoomUserUpdate,
     Stream,
 )
+from sanderling.sdk.session import Session
 from sanderling.signaling import messages
 
 __all__ = ["Roster"]
@@ -65,6 +66,26 @@ class Roster:
             self._give_up()
         self._add_users(users.values(), tell=tell_users)
         self._add_streams(streams.values())
+
+    def enter(self, room_id: str) -> None:
+        """Another room, of which nothing is known yet."""
+        self.clear()
+        self._room_id = room_id
+
+    async def ask(self, session: Session, *, own: bool) -> tuple[Stream, ...]:
+        """The live streams of the room, from the server."""
+        streams: list[Stream] = []
+        after = ""
+        while True:
+            last = after
+            reply = await session.request(
+                lambda seq, last=last: messages.StreamList(seq, own, last),  # type: ignore[misc]
+                messages.StreamListOk,
+            )
+            streams += [_stream(stream) for stream in reply.streams]
+            if not reply.more or not reply.streams:
+                return tuple(streams)
+            after = reply.streams[-1].stream_id
 
     def clear(self) -> None:
         """Nobody and nothing is there any more, without a word."""

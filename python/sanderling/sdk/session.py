@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib import metadata
 from typing import Protocol, TypeVar
 
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
-from sanderling.sdk.backoff import Backoff
-from sanderling.sdk.config import EngineProfile, RoomConfig, User
+from sanderling.sdk.backoff import Backoff, is_passing
+from sanderling.sdk.config import EngineProfile, RoomConfig, User, token_of
 from sanderling.sdk.connection import Connection
 from sanderling.sdk.viewing import Viewing
 from sanderling.sdk.webrtc import runtime
@@ -33,7 +33,7 @@ from sanderling.signaling.client import (
     SignalingClient,
 )
 
-__all__ = ["ANSWER_TIMEOUT", "Session", "SessionOwner", "is_passing"]
+__all__ = ["ANSWER_TIMEOUT", "Session", "SessionOwner"]
 
 log = logging.getLogger("sanderling.sdk")
 
@@ -42,21 +42,6 @@ R = TypeVar("R")
 ANSWER_TIMEOUT = 2.0
 """Seconds for which the reply to a stop or a logout is waited for."""
 
-_PASSING_CODES = frozenset(
-    {
-        ErrorCode.LOGIN_FAILED,
-        ErrorCode.LOGIN_TIMEOUT,
-        ErrorCode.CONNECTION_INTERRUPTED,
-        ErrorCode.CONNECTION_LOST,
-        ErrorCode.SESSION_ERROR,
-        ErrorCode.ROOM_INTERNAL_ERROR,
-        ErrorCode.INTERNAL_ERROR,
-        ErrorCode.RATE_LIMITED_APP,
-        ErrorCode.RATE_LIMITED_ROOM,
-        ErrorCode.RATE_LIMITED_SIGNALLING,
-    }
-)
-
 _KICK_CODES = frozenset(
     {
         ErrorCode.KICKED_BY_SAME_USER,
@@ -64,11 +49,6 @@ _KICK_CODES = frozenset(
         ErrorCode.KICKED_TOKEN_EXPIRED,
     }
 )
-
-
-def is_passing(error: SanderlingError) -> bool:
-    """Whether what failed may well succeed a little later: the network, or a server that is starting or busy."""
-    return error.code in _PASSING_CODES
 
 
 class SessionOwner(Protocol):
@@ -113,12 +93,12 @@ class Session:
         profile: EngineProfile,
         owner: SessionOwner,
         *,
-        beside: Callable[[], messages.SessionKey] | None = None,
+        beside: Callable[[], Awaitable[messages.SessionKey]] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._profile = profile
         self._owner = owner
-        self._beside = beside or messages.SessionKey
+        self._beside = beside
         self._login: tuple[str, User, RoomConfig] | None = None
         self._client = SignalingClient()
         self._connection = self._connect()
@@ -130,6 +110,7 @@ class Session:
         self._interruption: asyncio.Future[SanderlingError] = self._loop.create_future()
         self._attempt: asyncio.Future[None] | None = None
         self._was_in = False
+        self._up = asyncio.Event()
         self._leaving = False
         self.viewing = Viewing(
             profile.video_codecs,
@@ -149,7 +130,16 @@ class Session:
     @property
     def is_online(self) -> bool:
         """Whether requests reach the server now."""
-        return self._was_in and self._online.is_set() and not self.over
+        return self._up.is_set() and not self.over
+
+    async def up_or_over(self) -> None:
+        """Wait until requests reach the server or never will."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._up, self._over)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     @property
     def key(self) -> messages.SessionKey:
@@ -357,8 +347,9 @@ class Session:
         # Loading the media engine reads 20 MB; not on the loop.
         await self._loop.run_in_executor(None, runtime.load)
         offer = await self.viewing.begin(self._owner.slots_needed())
-        token = await _token_of(self._login[2])
+        token = await token_of(self._login[2])
         await opening
+        beside = await self._beside() if self._beside is not None else None
         room_id, user, config = self._login
         if self.over:
             return
@@ -375,7 +366,7 @@ class Session:
             ),
             viewer_offer=offer,
             client=messages.ClientInfo(sdk="python", version=_VERSION, platform=platform.system()),
-            beside=self._beside(),
+            beside=beside,
             now=self._connection.now(),
         )
         self._connection.flush()
@@ -416,6 +407,7 @@ class Session:
         self.ice_servers = reply.ice_servers
         again, self._was_in = self._was_in, True
         self._online.set()
+        self._up.set()
         if self._attempt is None:
             self._owner.switched(reply)
             return
@@ -430,6 +422,7 @@ class Session:
         if reply.ice_servers:
             self.ice_servers = reply.ice_servers
         self._online.set()
+        self._up.set()
         self._owner.resumed()
         self._succeeded()
         if self.viewing.was_up and not self.viewing.up:
@@ -448,6 +441,7 @@ class Session:
         elif self._was_in:
             self._connection.abort()
             self._online.clear()
+            self._up.clear()
             self._owner.interrupted(error)
             if not self._interruption.done():
                 self._interruption.set_result(error)
@@ -478,12 +472,6 @@ class Session:
                     self._owner.viewer_failed(error)
                     return
                 lost = self.viewing.transport
-
-
-async def _token_of(config: RoomConfig) -> str:
-    if isinstance(config.token, str):
-        return config.token
-    return await config.token()
 
 
 def _read_version() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import webrtc
 
 from sanderling.errors import ErrorCode, PublishError
-from sanderling.sdk.config import PublisherConfig
+from sanderling.sdk.config import PublisherConfig, VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
 from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
@@ -60,7 +60,9 @@ class PublisherTransport(Transport):
     async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
         """Set the server's answer; encoding starts when the transport is up, over ``ice_servers`` if need be."""
         start = min(START_BITRATE_KBPS, self._config.video_bitrate_kbps)
-        sdp = with_fmtp(answer, self._config.video_codec.value, {"x-google-start-bitrate": str(start)})
+        sdp = answer
+        for codec in self._codecs():
+            sdp = with_fmtp(sdp, codec.value, {"x-google-start-bitrate": str(start)})
         opus = {"maxaveragebitrate": str(self._config.audio_bitrate_kbps * 1000), "useinbandfec": "1"}
         if self._config.stereo:
             opus["stereo"] = "1"
@@ -102,8 +104,8 @@ class PublisherTransport(Transport):
 
     def _add_video(self, source: VideoInput | bool) -> None:
         codec = self._config.video_codec
-        preferences = codecs_of(webrtc.RTCRtpSender.get_capabilities("video"), [codec])
-        if not preferences:
+        capabilities = webrtc.RTCRtpSender.get_capabilities("video")
+        if not codecs_of(capabilities, [codec]):
             raise PublishError(
                 ErrorCode.ENCODER_UNSUPPORTED,
                 f"this machine cannot encode {codec.value}",
@@ -116,10 +118,15 @@ class PublisherTransport(Transport):
         transceiver = self.connection.add_transceiver(
             self.video.track, webrtc.RTCRtpTransceiverInit(direction="sendonly", send_encodings=[encoding])
         )
-        transceiver.set_codec_preferences(preferences)
+        transceiver.set_codec_preferences(codecs_of(capabilities, self._codecs()))
         self.enable_extensions(transceiver)
         self._video_transceiver = transceiver
         self._sender = transceiver.sender
+
+    def _codecs(self) -> tuple[VideoCodec, ...]:
+        """The wanted codec, then the one that the server takes where a member of the room cannot decode it."""
+        wanted = self._config.video_codec
+        return (wanted,) if wanted is VideoCodec.VP8 else (wanted, VideoCodec.VP8)
 
     async def _prefer(self) -> None:
         if self._sender is not None:
