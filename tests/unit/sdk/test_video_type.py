@@ -83,10 +83,10 @@ async def test_what_cannot_be_is_refused_with_its_code() -> None:
         await server.expect(messages.Play)
         await server.say(messages.PlayerStateNotice("s1", 2))
         player = await playing
-        server.refuse[messages.SetVideoType] = (1000099, "broken")
+        server.refuse[messages.SetVideoType] = (1000017, "broken")
         with pytest.raises(SanderlingError) as refused:
             await engine.set_play_stream_video_type("s1", BIG)
-        assert refused.value.code is ErrorCode.INTERNAL_ERROR
+        assert refused.value.code is ErrorCode.ILLEGAL_PARAMETER
         await player.stop()
         with pytest.raises(PlayError) as ended:
             await player.set_video_type(BIG)
