@@ -117,6 +117,8 @@ impl fmt::Debug for Load {
 impl Load {
     /// Start the threads.
     pub fn start(config: Config) -> Result<Self, LoadError> {
+        // First of all: `clock_ns` was read just now, and a certificate takes tens of milliseconds.
+        let epoch = Instant::now();
         if !(1..=MAX_THREADS).contains(&config.threads) {
             return bad(format!(
                 "threads must be 1 to {MAX_THREADS}, not {}",
@@ -145,7 +147,6 @@ impl Load {
             let error = io::Error::other("the system gives no randomness");
             return Err(LoadError::System("cannot make a seed".to_owned(), error));
         }
-        let epoch = Instant::now();
         let load = Self {
             clock: Clock {
                 epoch,
