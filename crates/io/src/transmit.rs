@@ -234,6 +234,17 @@ impl Receiver {
         }
     }
 
+    /// Set up one more socket for reading.
+    pub fn prepare(&self, socket: &UdpSocket) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Receiver::Linux(_) => linux::prepare(socket),
+            Receiver::Portable(_) => {
+                let _ = socket;
+            }
+        }
+    }
+
     /// Read what is there, up to one batch.
     pub fn receive(&mut self, socket: &UdpSocket) -> Received {
         match self {

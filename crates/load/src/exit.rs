@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
+use sanderling_io::DatagramSender;
 use sanderling_rtc::MAX_DATAGRAM;
 
 /// A socket and room for one datagram.
 pub(crate) struct Exit<'a> {
     pub socket: &'a UdpSocket,
     pub buffer: &'a mut [u8; MAX_DATAGRAM],
+    /// Datagrams that shall leave back to back.
+    pub burst: &'a mut DatagramSender,
     /// Datagrams that the system did not take.
     pub refused: &'a mut u64,
 }
@@ -20,6 +23,16 @@ impl Exit<'_> {
         if self.socket.send_to(&self.buffer[..len], to).is_err() {
             *self.refused += 1;
         }
+    }
+
+    /// Put the first `len` bytes of the buffer to the burst.
+    pub(crate) fn queue(&mut self, to: SocketAddr, len: usize) {
+        self.burst.push(to, &self.buffer[..len]);
+    }
+
+    /// Send the burst.
+    pub(crate) fn send_burst(&mut self) {
+        *self.refused += self.burst.send(self.socket) as u64;
     }
 }
 

@@ -262,7 +262,7 @@ impl Publisher {
         }
     }
 
-    /// Send a packet of video.
+    /// Put a packet of video to the burst.
     fn send(
         &mut self,
         now: Instant,
@@ -293,7 +293,7 @@ impl Publisher {
         self.report.packets_sent += 1;
         self.report.bytes_sent += length as u64;
         self.video.departed(now, timestamp, payload.len());
-        exit.send(to, length);
+        exit.queue(to, length);
     }
 
     fn seal(
@@ -348,6 +348,7 @@ impl Publisher {
         for (index, payload) in payloads.iter().enumerate() {
             self.send(now, to, payload, rtp_timestamp, index + 1 == count, exit);
         }
+        exit.send_burst();
         Ok(())
     }
 
@@ -399,6 +400,7 @@ impl Publisher {
                 self.send(now, to, payload, burst.timestamp, last, exit);
             }
             self.payload = payload;
+            exit.send_burst();
         }
         self.schedule.as_ref().map(Schedule::next_at)
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
+use sanderling_io::{DatagramReceiver, DatagramSender};
 use sanderling_rtc::MAX_DATAGRAM;
 use socket2::{Domain, Socket, Type};
 
@@ -25,8 +26,8 @@ pub(crate) const WAKE: Token = Token(0);
 const EVENTS: usize = 1_024;
 /// Socket buffers asked for: half a second of a busy stream, so that a busy machine loses nothing here.
 const SOCKET_BUFFER: usize = 1 << 20;
-/// Datagrams read from one socket before another has its turn.
-const TURN: usize = 256;
+/// Batches read from one socket before another has its turn.
+const TURN: usize = 16;
 /// The system's timers are this coarse; what has to be more exact waits awake for the rest.
 const COARSE: Duration = Duration::from_millis(1);
 
@@ -54,6 +55,8 @@ pub(crate) struct Worker {
     wheel: Wheel,
     /// Places of publishers, whose pattern is more exact than the wheel.
     publishers: Vec<usize>,
+    receiver: DatagramReceiver,
+    burst: DatagramSender,
     buffer: Box<[u8; MAX_DATAGRAM]>,
     scratch: Vec<u8>,
     /// Counts of viewers that were closed.
@@ -71,6 +74,8 @@ impl Worker {
             ids: HashMap::new(),
             wheel: Wheel::new(now),
             publishers: Vec::new(),
+            receiver: DatagramReceiver::new(),
+            burst: DatagramSender::new(),
             buffer: Box::new([0; MAX_DATAGRAM]),
             scratch: Vec::with_capacity(MAX_DATAGRAM),
             closed: Totals::default(),
@@ -155,6 +160,7 @@ impl Worker {
             let mut exit = Exit {
                 socket: &entry.socket,
                 buffer: &mut self.buffer,
+                burst: &mut self.burst,
                 refused: &mut self.refused,
             };
             let at = publisher.poll_pattern(Instant::now(), &mut exit);
@@ -172,32 +178,27 @@ impl Worker {
             return;
         };
         let now = Instant::now();
-        let mut datagram = [0; MAX_DATAGRAM];
+        let Entry {
+            socket, session, ..
+        } = entry;
+        let (buffer, burst, refused) = (&mut self.buffer, &mut self.burst, &mut self.refused);
+        let scratch = &mut self.scratch;
         let mut drained = false;
         for _ in 0..TURN {
-            match entry.socket.recv_from(&mut datagram) {
-                Ok((length, from)) => {
-                    let bytes = &datagram[..length];
+            drained = !self.receiver.receive(socket, |from, bytes| match session {
+                Session::Viewer(viewer) => viewer.receive(now, from, bytes, scratch),
+                Session::Publisher(publisher) => {
                     let mut exit = Exit {
-                        socket: &entry.socket,
-                        buffer: &mut self.buffer,
-                        refused: &mut self.refused,
+                        socket,
+                        buffer,
+                        burst,
+                        refused,
                     };
-                    match &mut entry.session {
-                        Session::Viewer(viewer) => {
-                            viewer.receive(now, from, bytes, &mut self.scratch);
-                        }
-                        Session::Publisher(publisher) => {
-                            publisher.receive(now, from, bytes, &mut self.scratch, &mut exit);
-                        }
-                    }
+                    publisher.receive(now, from, bytes, scratch, &mut exit);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    drained = true;
-                    break;
-                }
-                // A pending error of the socket (the peer's port is closed) is reported once and gone.
-                Err(_) => {}
+            });
+            if drained {
+                break;
             }
         }
         self.advance(index, now);
@@ -217,6 +218,7 @@ impl Worker {
         let mut exit = Exit {
             socket: &entry.socket,
             buffer: &mut self.buffer,
+            burst: &mut self.burst,
             refused: &mut self.refused,
         };
         let wake = match &mut entry.session {
@@ -249,6 +251,7 @@ impl Worker {
         socket.set_nonblocking(true)?;
         socket.bind(&SocketAddr::new(listen, 0).into())?;
         let mut socket = UdpSocket::from_std(socket.into());
+        self.receiver.prepare(&socket);
         let address = socket.local_addr()?;
         let index = self.free.pop().unwrap_or(self.entries.len());
         let registered =
@@ -292,6 +295,7 @@ impl Worker {
         let mut exit = Exit {
             socket: &entry.socket,
             buffer: &mut self.buffer,
+            burst: &mut self.burst,
             refused: &mut self.refused,
         };
         let result = work(&mut entry.session, &mut exit);
@@ -317,6 +321,7 @@ impl Worker {
         let mut exit = Exit {
             socket: &entry.socket,
             buffer: &mut self.buffer,
+            burst: &mut self.burst,
             refused: &mut self.refused,
         };
         let transport = match &mut entry.session {

@@ -10,7 +10,7 @@ mod send;
 mod thread;
 
 pub(crate) use event_fd::EventFd;
-pub(crate) use receive::Receiver;
+pub(crate) use receive::{Receiver, prepare};
 pub(crate) use send::Sender;
 pub(crate) use thread::{cpu_time, pin};
 

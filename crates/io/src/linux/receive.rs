@@ -44,7 +44,7 @@ unsafe impl Send for Receiver {}
 
 /// Ask the kernel to stamp what it receives and to put datagrams of one sender together. Both are favours: without
 /// them the time of reading is taken, and each datagram comes by itself.
-fn prepare(socket: &UdpSocket) {
+pub(crate) fn prepare(socket: &UdpSocket) {
     let on: libc::c_int = 1;
     for (level, option) in [(libc::SOL_SOCKET, STAMP), (libc::SOL_UDP, libc::UDP_GRO)] {
         // SAFETY: reads one integer that lives on the stack.
