@@ -276,6 +276,11 @@ impl Lab {
         self.snapshots.pop().unwrap_or_default()
     }
 
+    /// Packets that a worker sent to viewers so far.
+    pub fn packets_forwarded(&self, worker: usize) -> u64 {
+        self.hosts[worker].worker().packets_forwarded()
+    }
+
     /// Fail unless every table of every worker is empty.
     #[expect(clippy::panic, reason = "an assertion")]
     pub fn assert_empty(&mut self) {

@@ -263,6 +263,11 @@ impl Worker {
         self.counters.datagrams_dropped
     }
 
+    /// Packets sent to viewers so far.
+    pub fn packets_forwarded(&self) -> u64 {
+        self.counters.packets_out
+    }
+
     /// Bound slots of all viewers.
     pub fn bindings(&self) -> usize {
         self.viewers
