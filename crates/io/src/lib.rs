@@ -27,6 +27,7 @@ mod sockets;
 mod tcp;
 mod transmit;
 mod wake;
+mod worker_core;
 
 pub use added_delay::{BUCKETS, bounds_us};
 pub use config::{Backend, Config, StartError};

@@ -3,14 +3,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Registry, Token};
-use sanderling_sfu::{
-    Command, Input, Output, Path, PeerMessage, Protocol, Ticket, Worker, WorkerConfig, WorkerId,
-};
+use mio::{Events, Interest, Poll, Token};
+use sanderling_sfu::{Command, Input, Ticket, Worker, WorkerConfig};
 
 use crate::config::Backend;
 use crate::counters::Counters;
@@ -18,15 +15,15 @@ use crate::departures::Departures;
 use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::{Notice, Outbox};
 use crate::sockets::{Endpoint, Routes};
-use crate::tcp::{Connections, ReadResult};
-use crate::transmit::{MAX_DATAGRAM, Receiver, Sender};
+use crate::tcp::Connections;
+use crate::transmit::{Receiver, Sender};
+use crate::worker_core::Core;
 
 /// The mailbox's token; sockets come after it.
 pub(crate) const MAILBOX: Token = Token(0);
 /// Batches read from one UDP socket in one turn, so that a flood on one does not hold up the timers.
 const BATCHES_PER_TURN: usize = 8;
-/// Bytes read from one TCP connection before others get their turn, and at once.
-const READ_PER_TURN: usize = 64 << 10;
+/// Bytes read from one TCP connection at once.
 const READ_BUFFER: usize = 16 << 10;
 /// Longest sleep: a bound for arithmetic, nothing depends on it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -40,19 +37,6 @@ pub(crate) struct Start {
     pub mailboxes: Arc<[Mailbox]>,
     pub counters: Arc<[Counters]>,
     pub outbox: Arc<Outbox>,
-}
-
-/// What comes of handling things: kept apart from what is read, so that a datagram can be handled where it lies.
-struct Core {
-    worker: Worker,
-    id: WorkerId,
-    departures: Departures,
-    notices: Vec<Notice>,
-    /// Messages for each peer worker, delivered once per turn.
-    peers: Vec<Vec<PeerMessage>>,
-    wake_at: Instant,
-    /// Datagrams that the worker refused, as of the last turn.
-    refused: u64,
 }
 
 pub(crate) struct Reactor {
@@ -303,168 +287,18 @@ fn ticket(command: &Command) -> Option<Ticket> {
     }
 }
 
-impl Core {
-    /// One thing in, then everything that comes of it out.
-    fn feed(&mut self, now: Instant, input: Input<'_>) {
-        #[cfg(test)]
-        tests::maybe_fail(&input);
-        self.worker.handle(now, input);
-        self.drain(now);
-    }
-
-    /// Carry out what the worker wants done.
-    fn drain(&mut self, now: Instant) {
-        loop {
-            match self.worker.poll(now, &mut self.departures) {
-                Output::Event(event) => self.notices.push(Notice::Event(event)),
-                Output::Peer(worker, message) => {
-                    if let Some(messages) = self.peers.get_mut(usize::from(worker.0)) {
-                        messages.push(message);
-                    }
-                }
-                Output::WakeAt(at) => {
-                    self.wake_at = at;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Read one batch from a UDP socket; true when it may hold more.
-    fn receive(&mut self, receiver: &mut Receiver, socket: usize, now: Instant) -> bool {
-        let received = receiver.receive(&self.departures.sockets[socket]);
-        let local = self.departures.routes.shown(socket);
-        let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
-        for index in 0..received.count {
-            let Some(message) = receiver.message(index) else {
-                dropped += 1;
-                continue;
-            };
-            self.departures.arrived(message.stamp_ns);
-            self.departures.routes.heard(socket, message.remote);
-            let path = Path {
-                protocol: Protocol::Udp,
-                local,
-                remote: message.remote,
-            };
-            for datagram in message.datagrams() {
-                if datagram.len() > MAX_DATAGRAM {
-                    dropped += 1;
-                    continue;
-                }
-                packets += 1;
-                bytes += datagram.len() as u64;
-                self.worker.handle(now, Input::Datagram(path, datagram));
-            }
-        }
-        let counters = self.departures.counters();
-        Counters::add(&counters.packets_in, packets);
-        Counters::add(&counters.bytes_in, bytes);
-        self.departures.dropped(dropped);
-        received.more
-    }
-
-    /// Read a connection's share of this turn; false when it ended or broke the framing.
-    fn read_tcp(&mut self, index: usize, scratch: &mut [u8], now: Instant) -> bool {
-        let Some(path) = self.departures.tcp.path(index) else {
-            return true;
-        };
-        let mut deframer = self.departures.tcp.take_deframer(index);
-        let (mut packets, mut bytes, mut total) = (0, 0, 0);
-        let open = loop {
-            // Read until there is nothing: a short read says nothing about an end that came with it.
-            let count = match self.departures.tcp.read(index, scratch) {
-                ReadResult::Bytes(count) => count,
-                ReadResult::Empty => break true,
-                ReadResult::Ended => break false,
-            };
-            let outcome = deframer.push(&scratch[..count], |datagram| {
-                packets += 1;
-                bytes += datagram.len() as u64;
-                self.worker.handle(now, Input::Datagram(path, datagram));
-            });
-            if outcome.is_err() {
-                break false;
-            }
-            total += count;
-            if total >= READ_PER_TURN {
-                self.departures.tcp.read_later(index);
-                break true;
-            }
-        };
-        self.departures
-            .tcp
-            .put_deframer(index, deframer, packets > 0, now);
-        Counters::add(&self.departures.counters().packets_in, packets);
-        Counters::add(&self.departures.counters().bytes_in, bytes);
-        open
-    }
-
-    /// Have the event loop say when a full socket takes datagrams again, and only then: otherwise each datagram that
-    /// leaves would wake the thread.
-    fn watch(&mut self, watched: &mut [bool], registry: &Registry) {
-        for (index, watched) in watched.iter_mut().enumerate() {
-            let waits = self.departures.waits(index);
-            if waits == *watched {
-                continue;
-            }
-            let interest = if waits {
-                Interest::READABLE | Interest::WRITABLE
-            } else {
-                Interest::READABLE
-            };
-            let socket = &mut self.departures.sockets[index];
-            // Refused for want of kernel memory, it is tried again in the next turn.
-            if registry
-                .reregister(socket, Token(1 + index), interest)
-                .is_ok()
-            {
-                *watched = waits;
-            }
-        }
-    }
-
-    /// Publish what the worker refused, and how much it holds. No session or binding comes or goes without an event, and counting bindings
-    /// costs a walk over the viewers, so turns without one are left out.
-    fn count(&mut self) {
-        let refused = self.worker.datagrams_refused();
-        let counters = self.departures.counters();
-        let more = refused.saturating_sub(self.refused);
-        Counters::add(&counters.datagrams_refused, more);
-        Counters::add(&counters.datagrams_dropped, more);
-        self.refused = refused;
-        if !self.notices.is_empty() {
-            let counters = self.departures.counters();
-            counters
-                .sessions
-                .store(self.worker.sessions() as u64, Relaxed);
-            counters
-                .bindings
-                .store(self.worker.bindings() as u64, Relaxed);
-        }
-    }
-
-    /// Hand over what the peers are to know.
-    fn deliver(&mut self, mailboxes: &[Mailbox]) {
-        for (mailbox, messages) in mailboxes.iter().zip(&mut self.peers) {
-            if !messages.is_empty() {
-                mailbox.peers(self.id, messages);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::{Config, Node};
+    use sanderling_sfu::WorkerId;
     use std::net::IpAddr;
 
     const FATAL: Ticket = Ticket(u64::MAX);
 
     /// A command that brings the worker down, so that its restart can be seen.
-    pub(super) fn maybe_fail(input: &Input<'_>) {
+    pub(crate) fn maybe_fail(input: &Input<'_>) {
         if matches!(input, Input::Command(Command::Snapshot { ticket }) if *ticket == FATAL) {
             panic!("asked to fail");
         }

@@ -33,5 +33,7 @@ fn main() {
     let before = lab.packets_forwarded(0);
     lab.run(Duration::from_millis(40 * frames));
     let forwards = lab.packets_forwarded(0) - before;
-    println!("{{\"viewers\": {viewers}, \"frames\": {frames}, \"forwards\": {forwards}, \"before\": {before}}}");
+    println!(
+        "{{\"viewers\": {viewers}, \"frames\": {frames}, \"forwards\": {forwards}, \"before\": {before}}}"
+    );
 }

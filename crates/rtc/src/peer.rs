@@ -11,7 +11,7 @@ use str0m::format::{Codec as Str0mCodec, FormatParams};
 use str0m::media::{MediaKind, Mid, Rid};
 use str0m::net::{Protocol as Str0mProtocol, Receive, TcpType};
 use str0m::rtp::Extension;
-use str0m::{Candidate, IceCreds, Input, Output, Reason, Rtc, RtcConfig};
+use str0m::{Candidate, IceCreds, Input, Output, Reason, Rtc, RtcConfig, RtcError};
 
 use crate::config::Config;
 use crate::dependency;
@@ -66,6 +66,8 @@ pub(crate) struct Peer {
     restarted: bool,
     nominated: Option<Path>,
     over: bool,
+    /// The handshake broke and the session has to end.
+    broken: bool,
     /// Result of the last drain, as long as nothing touched the engine since.
     idle: Option<(Option<Instant>, WakeReason)>,
 }
@@ -112,6 +114,7 @@ impl Peer {
             restarted: false,
             nominated: None,
             over: false,
+            broken: false,
             idle: None,
         };
         peer.declare_media(0);
@@ -201,9 +204,11 @@ impl Peer {
             return Accepted::No;
         }
         self.idle = None;
-        if self.rtc.handle_input(input).is_err() {
-            // Junk in place of a handshake message. What it broke shows when the engine is drained; the deadline of
-            // the handshake covers the rest.
+        if let Err(error) = self.rtc.handle_input(input) {
+            // A handshake that broke (a fatal alert, a message that cannot be) does not mend: the session ends once
+            // the engine has been drained of its farewell. Junk that the protocol says to ignore is no error, and a
+            // connection that stands is not ended by what anybody could have sent.
+            self.broken |= !self.connected && matches!(error, RtcError::Dtls(_));
             return Accepted::No;
         }
         if stun {
@@ -266,6 +271,11 @@ impl Peer {
                     return Step::Transmit(path, transmit.contents.len());
                 }
                 Ok(Output::Event(event)) => return Step::Event(event),
+                Ok(Output::Timeout(_)) if std::mem::take(&mut self.broken) => {
+                    self.over = true;
+                    self.idle = Some((None, WakeReason::Idle));
+                    return Step::Failed;
+                }
                 Ok(Output::Timeout(at)) => {
                     let reason = wake_reason(self.rtc.last_timeout_reason());
                     let at = (reason != WakeReason::Idle).then_some(at);

@@ -6,6 +6,7 @@
 
 mod api;
 mod demux;
+mod handshakes;
 mod json;
 mod number_map;
 mod outbox;

@@ -1,5 +1,6 @@
 //! How long a session may live, and when it reports.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::CloseReason;
@@ -21,6 +22,8 @@ pub(crate) struct SessionLife {
     pub(crate) wake_at: Option<Instant>,
     /// Whether it stands in the worker's list of sessions to drain.
     pub(crate) touched: bool,
+    /// Where its handshake comes from, while it is under way.
+    pub(crate) handshake_from: Option<IpAddr>,
 }
 
 impl SessionLife {
@@ -33,6 +36,7 @@ impl SessionLife {
             next_statistics: now + STATISTICS_INTERVAL,
             wake_at: None,
             touched: false,
+            handshake_from: None,
         }
     }
 

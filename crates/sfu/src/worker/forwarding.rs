@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use sanderling_media::demux::{self, Class};
 use sanderling_media::{Kind, Packet, Path};
 use sanderling_rtc::{Accepted, Batch, Event as SessionEvent, Session};
 
 use super::Worker;
+use crate::handshakes;
 use crate::publish::{Changes, Mark};
 use crate::schedule::Timer;
 use crate::subscribe::{Forwarded, Viewer};
@@ -23,6 +25,10 @@ impl Worker {
             self.counters.datagrams_dropped += 1;
             return;
         };
+        if !self.admit_handshake(session, &path, datagram) {
+            self.counters.datagrams_dropped += 1;
+            return;
+        }
         let mut publishes = false;
         let accepted = if let Some(publisher) = self.publishers.get_mut(&session) {
             publishes = true;
@@ -58,6 +64,28 @@ impl Worker {
         }
     }
 
+    /// Whether a datagram may go to its session. The first of a handshake may not while its source has too many of
+    /// them under way; it is sent again in time.
+    fn admit_handshake(&mut self, session: SessionId, path: &Path, datagram: &[u8]) -> bool {
+        if demux::classify(datagram) != Some(Class::Dtls) {
+            return true;
+        }
+        let begins = self
+            .life(session)
+            .is_some_and(|life| !life.connected() && life.handshake_from.is_none());
+        if !begins {
+            return true;
+        }
+        let source = handshakes::source(path.remote.ip());
+        if !self.handshakes.begin(source) {
+            return false;
+        }
+        if let Some(life) = self.life(session) {
+            life.handshake_from = Some(source);
+        }
+        true
+    }
+
     pub(super) fn session_event(&mut self, now: Instant, session: SessionId, event: SessionEvent) {
         match event {
             SessionEvent::Connected => self.connected(now, session),
@@ -77,8 +105,12 @@ impl Worker {
     }
 
     fn connected(&mut self, now: Instant, session: SessionId) {
-        if let Some(life) = self.life(session) {
+        let from = self.life(session).and_then(|life| {
             life.connect(now);
+            life.handshake_from.take()
+        });
+        if let Some(source) = from {
+            self.handshakes.end(source);
         }
         self.event(Event::Connected { session });
         // Streams may have been bound before the handshake was over.

@@ -81,6 +81,10 @@ impl Worker {
     /// Take a session out of every table, saying goodbye to its peer. False when there is none.
     fn remove(&mut self, now: Instant, session: SessionId) -> bool {
         self.settle(now);
+        let from = self.life(session).and_then(|life| life.handshake_from);
+        if let Some(source) = from {
+            self.handshakes.end(source);
+        }
         if let Some(mut publisher) = self.publishers.remove(&session) {
             publisher.session.close(now, &mut self.outbox);
             self.end_stream(StreamId(session.0));

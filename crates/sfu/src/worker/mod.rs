@@ -18,6 +18,7 @@ use sanderling_rtc::{
 };
 
 use crate::demux::Demux;
+use crate::handshakes::Handshakes;
 use crate::number_map::NumberMap;
 use crate::outbox::Outbox;
 use crate::publish::{Publisher, Stream};
@@ -72,6 +73,7 @@ pub struct Worker {
     /// Template of every session's configuration; its randomness is split off for each.
     config: Config,
     demux: Demux,
+    handshakes: Handshakes,
     schedule: Schedule,
     publishers: NumberMap<SessionId, Publisher<Ingest>>,
     viewers: NumberMap<SessionId, Viewer<Egress>>,
@@ -116,6 +118,7 @@ impl Worker {
                 codecs: Vec::new(),
             },
             demux: Demux::default(),
+            handshakes: Handshakes::default(),
             schedule: Schedule::default(),
             publishers: NumberMap::default(),
             viewers: NumberMap::default(),
@@ -263,6 +266,11 @@ impl Worker {
         self.counters.datagrams_dropped
     }
 
+    /// Sources with handshakes under way.
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
     /// Packets sent to viewers so far.
     pub fn packets_forwarded(&self) -> u64 {
         self.counters.packets_out
@@ -281,6 +289,7 @@ impl Worker {
         self.sessions()
             + self.streams.len()
             + self.demux.len()
+            + self.handshakes.len()
             + self.schedule.len()
             + self.touched.len()
             + self.bursts.len()

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sanderling_sfu::{Command, Event, Input, Path, Protocol, Reason, SessionId};
+use sanderling_sfu::{CloseReason, Command, Event, Input, Path, Protocol, Reason, SessionId};
 
 use crate::network::{Network, address};
 
@@ -65,6 +65,128 @@ fn unknown_senders_get_no_answer() {
         net.handle(0, Input::Datagram(stranger, &bytes));
     }
     assert_eq!(net.transmitted, before);
+}
+
+/// A check that names `fragment`, with attributes behind the name.
+fn check(fragment: &str, attributes: &[u8]) -> Vec<u8> {
+    let mut name = format!("{fragment}:abcd").into_bytes();
+    let length = name.len() as u16;
+    name.resize(name.len().next_multiple_of(4), 0);
+    let total = (4 + name.len() + attributes.len()) as u16;
+    let mut bytes = vec![0, 1];
+    bytes.extend(total.to_be_bytes());
+    bytes.extend([0x21, 0x12, 0xa4, 0x42]);
+    bytes.extend([7; 12]);
+    bytes.extend([0, 6]);
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(name);
+    bytes.extend_from_slice(attributes);
+    bytes
+}
+
+#[test]
+fn who_knows_no_password_gets_no_more_bytes_than_it_sent_and_fills_no_table() {
+    let mut net = Network::new(1);
+    let mut fragments = Vec::new();
+    for (session, offer) in [
+        (8, GOOD.to_owned()),
+        (9, GOOD.replace("sendonly", "recvonly")),
+    ] {
+        let event = net.command(0, |ticket| match session {
+            8 => Command::OpenPublisher {
+                codecs: Vec::new(),
+                ticket,
+                session: SessionId(session),
+                offer,
+            },
+            _ => Command::OpenViewer {
+                ticket,
+                session: SessionId(session),
+                offer,
+            },
+        });
+        let Event::Answered { sdp, .. } = event else {
+            panic!("{event:?}")
+        };
+        let mut lines = sdp.lines();
+        let fragment = lines.find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+        fragments.push(fragment.unwrap().to_owned());
+    }
+    let held = net.workers[0].table_entries();
+    let mut integrity = vec![0, 8, 0, 20];
+    integrity.extend([9; 20]);
+    let mut hello = vec![22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1, 0, 0, 48];
+    hello.resize(73, 0);
+    for fragment in &fragments {
+        let requests = [
+            check(fragment, &[]),
+            check(fragment, &integrity),
+            // An unknown attribute that must be understood, priority and control as in a real check.
+            check(fragment, &[0x7f, 0x0f, 0, 0]),
+            check(
+                fragment,
+                &[
+                    0, 0x24, 0, 4, 1, 2, 3, 4, 0x80, 0x2a, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+                ],
+            ),
+            check(&format!("{fragment}x"), &integrity),
+            hello.clone(),
+        ];
+        for port in 1..200_u16 {
+            for request in &requests {
+                let before = net.transmitted_bytes;
+                let path = Path {
+                    protocol: Protocol::Udp,
+                    local: address(0),
+                    remote: std::net::SocketAddr::new("203.0.113.9".parse().unwrap(), port),
+                };
+                net.handle(0, Input::Datagram(path, request));
+                assert!(
+                    net.transmitted_bytes - before <= request.len(),
+                    "{request:?}"
+                );
+            }
+        }
+    }
+    // Nothing was learnt from it: no path, no handshake.
+    assert_eq!(net.workers[0].table_entries(), held);
+    assert!(net.workers[0].datagrams_refused() >= 199 * 6 * 2);
+}
+
+#[test]
+fn a_publisher_whose_handshake_breaks_ends_at_once() {
+    let mut net = Network::new(1);
+    net.publisher(0, 1);
+    // Checks have passed on both sides, and the first flight is under way.
+    net.run(Duration::from_millis(35));
+    assert!(!net.clients[0].connected);
+    let path = Path {
+        protocol: Protocol::Udp,
+        local: address(0),
+        remote: net.clients[0].address,
+    };
+    // A fatal alert, handshake_failure: what a client says that accepts none of our ciphers.
+    let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+    net.handle(0, Input::Datagram(path, &alert));
+    let closed = net.events.iter().find_map(|event| match event {
+        Event::Closed { session, reason } => Some((*session, *reason)),
+        _ => None,
+    });
+    assert_eq!(closed, Some((SessionId(1), CloseReason::DtlsFailed)));
+    net.assert_empty();
+}
+
+#[test]
+fn one_source_cannot_have_any_number_of_handshakes_under_way() {
+    // Held by many at once in the table's own test; here one comes and goes with its session.
+    let mut net = Network::new(1);
+    net.publisher(0, 1);
+    net.viewer(0, 2, 1);
+    net.run(Duration::from_millis(35));
+    let under_way = net.workers[0].handshakes();
+    net.run(Duration::from_millis(500));
+    assert!(net.clients.iter().all(|client| client.connected));
+    assert_eq!((under_way, net.workers[0].handshakes()), (2, 0));
 }
 
 const GOOD: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\

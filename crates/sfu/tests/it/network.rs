@@ -32,6 +32,7 @@ pub struct Network {
     pub drop_every: usize,
     to_clients: usize,
     pub transmitted: usize,
+    pub transmitted_bytes: usize,
     /// SRTP datagrams among them.
     pub media_transmitted: usize,
     /// Who got each of the datagrams that carried media, per drain that had some.
@@ -87,6 +88,7 @@ impl Network {
             drop_every: 0,
             to_clients: 0,
             transmitted: 0,
+            transmitted_bytes: 0,
             media_transmitted: 0,
             bursts: Vec::new(),
         }
@@ -129,6 +131,7 @@ impl Network {
         let mut burst = Vec::new();
         for (path, bytes) in sent.0 {
             self.transmitted += 1;
+            self.transmitted_bytes += bytes.len();
             assert_eq!(path.protocol, self.protocol(path.remote));
             let mut from = path.local;
             if let Some(mapped) = self.mapped {
