@@ -1,20 +1,27 @@
-"""``python -m benches [latency|event-cost|browser]``: measure, print, and keep the results in benches/results/."""
+"""``python -m benches [NAME …]``: measure, print, and keep the results in benches/results/."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
 
-from benches import browser, event_cost, latency, machine
+from benches import browser, commands, event_cost, growth, instructions, machine
 
-Figures = latency.Latency | event_cost.EventCost | browser.BrowserLatency
+Figures = (
+    commands.CommandFigures
+    | growth.Growth
+    | instructions.Instructions
+    | event_cost.EventCost
+    | browser.BrowserLatency
+)
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("latency", "event-cost", "browser")
+NAMES = (*commands.COMMANDS, "growth", "instructions", "event-cost", "browser")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,37 +29,49 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, of {', '.join(NAMES)}; all when left out"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=60.0, help="watching time of the latency and browser benches"
-    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="watching time of the browser bench")
     parser.add_argument(
         "--no-keep", action="store_true", help="print only, write nothing to benches/results/"
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    not_measured = []
     try:
         where = machine.describe()
-        for name in options.names or NAMES:
-            print(f"{name}: measuring …", file=sys.stderr, flush=True)
-            figures = _measure(name, options.seconds)
-            print(f"{name}: {figures.line()}")
-            if not options.no_keep:
-                keep(RESULTS, name, where, figures)
     except machine.WrongProfile as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1
-    except subprocess.CalledProcessError as error:
-        print(f"failed: {' '.join(error.cmd[1:])} ended with code {error.returncode}", file=sys.stderr)
-        return 1
+    for name in options.names or NAMES:
+        print(f"{name}: measuring …", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        try:
+            figures = _measure(name, options.seconds)
+        except (commands.NotMeasured, subprocess.SubprocessError, OSError) as error:
+            print(f"{name}: not measured: {error}", file=sys.stderr)
+            not_measured.append(name)
+            continue
+        print(f"{name}: {figures.line()}  ({time.monotonic() - began:.0f} s)", flush=True)
+        if not options.no_keep:
+            keep(RESULTS, name, where, figures)
     print(where.line())
-    return 0
+    if not_measured:
+        print(f"not measured: {', '.join(not_measured)}", file=sys.stderr)
+    return 1 if not_measured else 0
 
 
 def _measure(name: str, seconds: float) -> Figures:
-    if name == "latency":
-        return latency.measure(seconds)
-    return browser.measure(seconds) if name == "browser" else event_cost.measure()
+    match name:
+        case "growth":
+            return growth.measure()
+        case "instructions":
+            return instructions.measure()
+        case "event-cost":
+            return event_cost.measure()
+        case "browser":
+            return browser.measure(seconds)
+        case _:
+            return commands.measure(name)
 
 
 def keep(folder: Path, name: str, where: machine.Machine, figures: Figures) -> None:

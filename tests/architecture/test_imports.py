@@ -37,16 +37,29 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 # What → who alone may import it.
 RESERVED: dict[str, tuple[str, ...]] = {
     "sanderling._engine": ("sanderling.bridge",),
-    "sanderling.bridge": ("sanderling.bridge", "sanderling.server", "sanderling.testing"),
-    "sanderling.server": ("sanderling.server", "sanderling.cli", "sanderling.demo", "sanderling.testing"),
+    "sanderling.bridge": (
+        "sanderling.bridge",
+        "sanderling.server",
+        "sanderling.testing",
+        "sanderling.bench",
+    ),
+    "sanderling.server": (
+        "sanderling.server",
+        "sanderling.cli",
+        "sanderling.demo",
+        "sanderling.testing",
+        "sanderling.bench",
+    ),
     "sanderling.sdk": (
         "sanderling",
         "sanderling.sdk",
         "sanderling.cli",
         "sanderling.demo",
         "sanderling.testing",
+        "sanderling.bench",
     ),
-    "sanderling.demo": ("sanderling.demo", "sanderling.cli"),
+    "sanderling.demo": ("sanderling.demo", "sanderling.cli", "sanderling.bench"),
+    "sanderling.bench": ("sanderling.bench", "sanderling.cli"),
     # The demo runs the command line of the product in a process of its own.
     "sanderling.cli": ("sanderling.cli", "sanderling.demo"),
     "sanderling.testing": ("sanderling.testing",),

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "project": ("sanderling.cli.commands.project", "app"),
     "token": ("sanderling.cli.commands.token", "app"),
     "demo": ("sanderling.cli.commands.demo", "demo"),
+    "bench": ("sanderling.cli.commands.bench", "app"),
 }
 
 

@@ -1,0 +1,172 @@
+"""``sanderling bench`` end to end with tiny loads: real servers, real viewers; no figure is judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+
+LIMIT_S = 100.0
+COMMAND = [sys.executable, "-P", "-m", "sanderling.cli.main", "bench"]
+ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason="network namespaces need root; run:  sudo make test-python"
+)
+
+
+def bench(*arguments: str) -> dict[str, Any]:
+    """Run a bench with --json; the object in the last line of its output."""
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--json"], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(result, dict)
+    return result
+
+
+def namespaces() -> list[str]:
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in listed.splitlines() if line.startswith("sdb")]
+
+
+def test_fanout_on_loopback() -> None:
+    result = bench("fanout", "--viewers", "4", "--seconds", "0.5", "--rate", "400", "--burst", "4")
+    assert (result["viewers"], result["burst"], result["sink"]) == (4, 4, "loopback")
+    assert result["packets_per_cpu_second"] > 0
+    assert result["cpu_ns_per_packet"] > 0
+    assert result["packets_per_second"] > 0
+    assert result["packets_per_flush"] > 0
+    assert result["floor_ratio"] > 0
+    assert set(result["added_delay_ms"]) == {"p50", "p99"}
+    assert result["peer"] is None
+    assert result["ratio_to_peer"] is None
+
+
+def test_fanout_finds_the_highest_load() -> None:
+    result = bench(
+        "fanout", "--viewers", "2", "--streams", "2", "--seconds", "0.2", "--no-added-delay", "--no-floor"
+    )
+    assert result["streams"] == 2
+    assert result["packets_per_second"] > 0
+    assert result["added_delay_ms"] is None
+    assert result["floor_ratio"] is None
+
+
+@ROOT
+def test_fanout_into_a_cable_whose_far_end_drops() -> None:
+    before = namespaces()
+    result = bench(
+        "fanout", "--viewers", "4", "--seconds", "0.5", "--rate", "400", "--sink", "veth", "--burst", "8"
+    )
+    assert (result["sink"], result["burst"]) == ("veth", 8)
+    assert result["packets_per_cpu_second"] > 0
+    assert result["lost_packets"] == 0
+    assert namespaces() == before
+
+
+@pytest.mark.skipif(shutil.which("janus") is None, reason="run:  sudo apt-get install -y janus")
+def test_fanout_beside_a_gateway() -> None:
+    result = bench(
+        "fanout", "--viewers", "3", "--seconds", "0.5", "--rate", "300", "--peer", "janus",
+        "--no-added-delay", "--no-floor",
+    )  # fmt: skip
+    assert result["peer"] == "janus"
+    assert result["ratio_to_peer"] > 0
+    assert result["peer_figures"]["viewers"] == 3
+
+
+@pytest.mark.parametrize("publisher", ["pli", "no-pli"])
+def test_join(publisher: str) -> None:
+    result = bench(
+        "join", "--gop", "1", "--publisher", publisher, "--arrivals", "3", "--mean-gap", "0.3", "--plays", "1"
+    )
+    assert (result["gop_s"], result["arrivals"], result["publisher"]) == (1, 3, publisher)
+    assert result["failed"] == 0
+    for name in ("first_frame_ms", "first_moving_ms", "live_ms", "play_first_frame_ms"):
+        assert 0 < result[name]["p50"] <= result[name]["p95"]
+    assert result["first_frame_ms"]["p50"] <= result["first_moving_ms"]["p50"]
+    assert sum(each["arrivals"] for each in result["by_key_frame_age"]) == 3
+
+
+@pytest.mark.parametrize("via", ["whep", "signalling"])
+def test_a_storm_of_joins(via: str) -> None:
+    result = bench("join", "--rate", "20", "--seconds", "0.5", "--gop", "2", "--via", via)
+    assert (result["arrivals"], result["failed"], result["via"]) == (10, 0, via)
+    assert 0 < result["first_frame_ms"]["p50"] <= result["first_frame_ms"]["max"]
+
+
+def test_latency() -> None:
+    result = bench("latency", "--seconds", "1", "--runs", "1")
+    assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
+
+
+@pytest.mark.parametrize("slots", ["1", "2"])
+def test_memory(slots: str) -> None:
+    result = bench("memory", "--viewers", "8", "--base", "2", "--slots", slots, "--seconds", "0.5")
+    assert (result["viewers"], result["slots"]) == (8, int(slots))
+    assert result["rss_after"] > 0
+    expected = (result["rss_after"] - result["rss_before"]) / 8
+    assert result["bytes_per_viewer"] == pytest.approx(expected, abs=0.1)
+
+
+def test_people_get_lines_rather_than_json() -> None:
+    arguments = ["memory", "--viewers", "2", "--base", "1", "--seconds", "0.2"]
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bytes_per_viewer" in done.stdout
+    assert "bench: " in done.stderr
+
+
+def test_without_root_the_cable_is_refused_with_a_remedy() -> None:
+    code = "import os,sys; os.geteuid = lambda: 1000; from sanderling.cli.main import app; app(sys.argv[1:])"
+    command = [sys.executable, "-P", "-c", code, "bench", "fanout", "--sink", "veth", "--viewers", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 1
+    assert "needs root" in done.stderr
+    assert "--sink loopback" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_gateway_its_package_is_named(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    command = [*COMMAND, "fanout", "--peer", "janus", "--viewers", "1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert "apt-get install -y janus" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found |= {child} | descendants(child)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bench_leaves_nothing(number: signal.Signals) -> None:
+    command = [*COMMAND, "join", "--gop", "1", "--arrivals", "500", "--mean-gap", "0.2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        while "publishing" not in (line := process.stderr.readline()):
+            assert line, "the bench ended before it published"
+        children = descendants(process.pid)
+        assert len(children) >= 2
+        process.send_signal(number)
+        process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 130
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
