@@ -293,6 +293,10 @@ class Engine:
         """The first packet of a binding was sent."""
         self._emit("flowing", session, stream, mid, kind, rtp_timestamp)
 
+    def hear(self, session: int, silent_ms: float = 0.0) -> None:
+        """The second's report of a session whose peer was heard so long ago."""
+        self._emit("stats", session, {"silent_ms": silent_ms})
+
     def fail_worker(self, worker: int) -> None:
         """A worker lost everything it held; viewers on others keep its streams in their slots, as with a real one."""
         self.sessions = {n: s for n, s in self.sessions.items() if s.worker != worker}

@@ -29,6 +29,8 @@ from sanderling.signaling.messages import (
     Logout,
     Play,
     Publish,
+    Resume,
+    ResumeOk,
     RoomConfig,
     ServerMessage,
     User,
@@ -164,6 +166,14 @@ class Client:
         await self.world.settle()
         return handle.session
 
+    async def resume(self, login: LoginOk, received: int, **changes: Any) -> Client:
+        """Another connection takes the session over."""
+        other = Client(self.world, self.user.user_id)
+        other._seq = self._seq
+        values = {"session_id": login.session_id, "secret": login.secret, "received": received}
+        await other.expect(Resume(other.next_seq(), **{**values, **changes}), ResumeOk)
+        return other
+
     async def logout(self) -> None:
         await self.send(Logout(self.next_seq()))
 
@@ -176,6 +186,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOW
+        """Of both clocks."""
         self.numbers = itertools.count(50_000)
         self.module = FakeModule()
         self.engine = MediaEngine(native=self.module, workers=2)
@@ -204,6 +215,12 @@ class World:
 
     def client(self, user_id: str) -> Client:
         return Client(self, user_id)
+
+    async def pass_time(self, seconds: float) -> None:
+        """The clocks move on; what is due happens."""
+        self.now += seconds
+        self.rooms.tick()
+        await self.settle()
 
     async def settle(self) -> None:
         """Let everything that is ready happen."""
