@@ -95,6 +95,12 @@ impl Forwarder {
         self.mapping.map(|mapping| mapping.source)
     }
 
+    /// When the newest packet was captured that was sent of this stream, if that is what runs.
+    pub(crate) fn shown(&self, stream: StreamId) -> Option<Instant> {
+        let runs = self.source().is_some_and(|source| source.stream == stream);
+        self.sent.filter(|_| runs).map(|sent| sent.captured)
+    }
+
     /// Header to send a packet of the running source under, and the time it says that the packet was captured at.
     /// `None` to leave it out.
     pub(crate) fn forward(
@@ -326,6 +332,20 @@ mod tests {
         }
         let forwarded = forwarder.forward(stream, packet);
         forwarded.map(|(header, _)| header)
+    }
+
+    #[test]
+    fn what_was_shown_of_a_stream_is_known_on_every_layer_of_it() {
+        let (start, mut forwarder) = (Instant::now(), Forwarder::new(100));
+        assert_eq!(forwarder.shown(A), None);
+        forward(&mut forwarder, A, &packet(start, 500, 40, true, 1));
+        forward(&mut forwarder, A, &packet(start, 502, 120, false, 3));
+        // A late packet does not make the picture older.
+        forward(&mut forwarder, A, &packet(start, 501, 80, false, 2));
+        let newest = Some(start + Duration::from_millis(120));
+        assert_eq!((forwarder.shown(A), forwarder.shown(B)), (newest, None));
+        forwarder.stop();
+        assert_eq!(forwarder.shown(A), None, "a new binding begins anywhere");
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl<S: Session> Viewer<S> {
         source.map(|source| source.layer)
     }
 
-    /// Bring the pictures of a slot to the layer that they should be on: from the cache if it is young, or at the next
-    /// key frame. What runs goes on until then. `afresh`: also if it is that layer that runs.
+    /// Bring the pictures of a slot to the layer that they should be on: from the cache if it is young and nothing newer
+    /// of the stream was shown, or at the next key frame. What runs goes on until then. `afresh`: also if it is that layer that runs.
     pub(crate) fn begin(
         &mut self,
         now: Instant,
@@ -120,7 +120,12 @@ impl<S: Session> Viewer<S> {
         let wanted = feed.wanted;
         let deaf = stream.is_deaf();
         let needed = stream.store.gop(wanted, |gop| {
-            let plan = feed::plan(gop, now, deaf);
+            let mut plan = feed::plan(gop, now, deaf);
+            // Another layer that runs has shown what is cached: the picture would jump back to it.
+            let shown = forwarder.shown(binding.stream).filter(|_| !afresh);
+            if shown.is_some_and(|shown| gop.key().is_some_and(|key| key.captured < shown)) {
+                plan = Plan::Wait;
+            }
             match plan {
                 Plan::Whole => feed.replay(now, binding.stream, forwarder, gop, false),
                 Plan::Still if forwarder.source().is_none() => {
