@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sanderling.enums import (
@@ -49,7 +50,7 @@ RETRY_INTERVAL = 1.0
 """Seconds between two requests for a stream that is not there. This room's notice comes sooner; for a stream in
 another room of the project it is the longest wait. Lower loads the server with plays nobody can have yet."""
 
-SILENT_CAMERA = frozenset({RemoteDeviceState.DISABLE, RemoteDeviceState.MUTE})
+SILENT_DEVICE = frozenset({RemoteDeviceState.DISABLE, RemoteDeviceState.MUTE})
 
 
 class Player:
@@ -247,7 +248,7 @@ class Player:
             return
         last = self._media.last_picture_ns
         stream = self._room.streams.get(self.stream_id)
-        watched = stream is None or stream.camera not in SILENT_CAMERA
+        watched = stream is None or stream.camera not in SILENT_DEVICE
         if last is not None and now_ns - last > FREEZE_NS and watched:
             self._break("video", PlayerMediaEvent.VIDEO_BREAK_OCCUR)
         if sound_stopped is not None and self._heard:
@@ -349,9 +350,20 @@ class Player:
         if not self._bound or viewer is None or self.state is PlayerState.NO_PLAY:
             return self.stats, before
         video, audio = await viewer.track_counters(self._media.video_mid, self._media.audio_mid)
-        video["frames_delivered"] = float(self._media.gaps.frames)
+        gaps = self._media.gaps
+        video["frames_delivered"] = float(gaps.frames)
+        video["frozen_ms"] = gaps.frozen_ns / 1e6
+        video["running_ms"] = gaps.running_ns / 1e6
         video.setdefault("time_ms", time.time() * 1000)
-        return play_quality(video, audio, *before, self._media.gaps), (video, audio)
+        quality = play_quality(video, audio, *before, gaps)
+        stream = self._room.streams.get(self.stream_id)
+        if stream is not None:
+            quality = replace(
+                quality,
+                mute_video=stream.camera in SILENT_DEVICE,
+                mute_audio=stream.microphone in SILENT_DEVICE,
+            )
+        return quality, (video, audio)
 
     def _picture(self, frame: VideoFrame) -> None:
         is_first = not self._first_frame.done()

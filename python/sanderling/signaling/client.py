@@ -56,6 +56,9 @@ REQUEST_TIMEOUT = 10.0
 SILENT_HEARTBEATS = 3
 """Heartbeat intervals without any message after which the server is taken for gone."""
 
+LOGIN_SEQ = 1
+"""Number of the login: lower than those of the requests that waited for it, since numbers rise on the wire."""
+
 PROBE_TIME = 2.0
 """Seconds for an answer to ``probe``."""
 
@@ -88,8 +91,7 @@ class SignalingClient:
     def __init__(self, *, request_timeout: float = REQUEST_TIMEOUT) -> None:
         self._request_timeout = request_timeout
         self._state = ClientState.NEW
-        self._seq = 0
-        self._login_seq = 0
+        self._seq = LOGIN_SEQ
         self._pending: dict[int, _Pending] = {}
         self._outgoing: deque[bytes] = deque()
         self._events: deque[ClientEvent] = deque()
@@ -144,11 +146,10 @@ class SignalingClient:
             raise RoomError(ErrorCode.ROOM_COUNT_EXCEEDED, "this session was logged in before")
         self._state = ClientState.LOGGING_IN
         self._last_received = now
-        seq = self._login_seq = self._next()
         waiting = dict(self._pending)
         self._post(
             messages.Login(
-                seq=seq,
+                seq=LOGIN_SEQ,
                 app_id=app_id,
                 room_id=room_id,
                 user=user,
@@ -165,7 +166,7 @@ class SignalingClient:
         for request in waiting.values():
             request.deadline = now + self._request_timeout
             self._emit(request.message)
-        return seq
+        return LOGIN_SEQ
 
     def resume(self, *, now: float) -> None:
         """Ask for the interrupted session on a new connection; :class:`Resumed`, or :class:`Ended` with 1002057."""
@@ -304,7 +305,7 @@ class SignalingClient:
             return
         overdue = [(seq, request) for seq, request in self._pending.items() if request.deadline <= now]
         for seq, request in overdue:
-            if seq == self._login_seq:
+            if seq == LOGIN_SEQ:
                 self._end(RoomError(ErrorCode.LOGIN_TIMEOUT, "the server did not answer the login in time"))
                 return
             if isinstance(request.message, messages.Logout):
@@ -456,7 +457,7 @@ class SignalingClient:
             error.retry_after = message.retry_after_ms / 1000
         if message.seq == 0 and self._state is ClientState.LOGGED_IN:
             self._lost(error)
-        elif message.seq == 0 or message.seq == self._login_seq:
+        elif message.seq == 0 or message.seq == LOGIN_SEQ:
             self._end(error)
         else:
             self._fail(message.seq, error)

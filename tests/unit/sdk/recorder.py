@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from sanderling import (
+    BarrageMessage,
+    BroadcastMessage,
     EventHandler,
+    PlayerMediaEvent,
     PlayerState,
     PlayQuality,
     PublisherState,
     PublishQuality,
+    RemoteDeviceState,
+    ResourceMode,
+    RoomExtraInfo,
     RoomStateReason,
     Stream,
     UpdateType,
@@ -75,6 +81,49 @@ class Recorder(EventHandler):
     def on_publisher_quality_update(self, stream_id: str, quality: PublishQuality) -> None:
         self.qualities.append(quality)
         self._changed.set()
+
+    def on_im_recv_broadcast_message(self, room_id: str, messages: Sequence[BroadcastMessage]) -> None:
+        for message in messages:
+            self._add("broadcast", room_id, message.user.user_id, message.text)
+
+    def on_im_recv_barrage_message(self, room_id: str, messages: Sequence[BarrageMessage]) -> None:
+        for message in messages:
+            self._add("barrage", room_id, message.user.user_id, message.text)
+
+    def on_im_recv_custom_command(self, room_id: str, user: User, command: str) -> None:
+        self._add("command", room_id, user.user_id, command)
+
+    def on_recv_room_transparent_message(self, room_id: str, user: User, content: bytes) -> None:
+        self._add("transparent", room_id, user.user_id, content)
+
+    def on_receive_real_time_sequential_data(self, stream_id: str, data: bytes) -> None:
+        self._add("data", stream_id, data)
+
+    def on_room_extra_info_update(self, room_id: str, infos: Sequence[RoomExtraInfo]) -> None:
+        for info in infos:
+            self._add("extra info", room_id, info.key, info.value)
+
+    def on_room_stream_extra_info_update(self, room_id: str, streams: Sequence[Stream]) -> None:
+        for stream in streams:
+            self._add("stream info", room_id, stream.stream_id, stream.extra_info)
+
+    def on_room_online_user_count_update(self, room_id: str, count: int) -> None:
+        self._add("online", room_id, count)
+
+    def on_room_token_will_expire(self, room_id: str, remaining_s: int) -> None:
+        self._add("token", room_id, remaining_s)
+
+    def on_remote_camera_state_update(self, stream_id: str, state: RemoteDeviceState) -> None:
+        self._add("camera", stream_id, state)
+
+    def on_remote_mic_state_update(self, stream_id: str, state: RemoteDeviceState) -> None:
+        self._add("microphone", stream_id, state)
+
+    def on_player_media_event(self, stream_id: str, event: PlayerMediaEvent) -> None:
+        self._add("break", stream_id, event)
+
+    def on_player_resource_update(self, stream_id: str, resource_mode: ResourceMode) -> None:
+        self._add("resource", stream_id, resource_mode)
 
     def on_debug_error(self, error_code: int, function: str, info: str) -> None:
         self._add("error", error_code, function)

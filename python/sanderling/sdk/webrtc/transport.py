@@ -31,7 +31,8 @@ _COUNTERS = (
     "packets_received", "packets_lost", "bytes_received", "frames_received", "frames_decoded", "frames_dropped",
     "frame_width", "frame_height", "jitter_buffer_delay", "jitter_buffer_emitted_count", "total_samples_received",
     "concealed_samples", "silent_concealed_samples", "pli_count", "fir_count", "bytes_sent", "packets_sent",
-    "frames_sent", "frames_encoded",
+    "frames_sent", "frames_encoded", "concealment_events", "estimated_playout_timestamp", "target_bitrate",
+    "power_efficient_encoder", "power_efficient_decoder",
 )  # fmt: skip
 
 
@@ -186,6 +187,8 @@ def _add_remote(
     source = report.get(stats.media_source_id or "")
     if isinstance(source, webrtc.RTCVideoSourceStats):
         counters["frames_captured"] = float(source.frames or 0)
+    elif isinstance(source, webrtc.RTCAudioSourceStats):
+        counters["captured_seconds"] = float(source.total_samples_duration or 0)
     reason = stats.quality_limitation_reason
     if reason is not None:
         counters["limited_by"] = str(getattr(reason, "value", reason))
