@@ -374,10 +374,6 @@ class SignalingClient:
         if isinstance(message, messages.ResumeOk):
             self._resumed(message, now)
             return
-        if self._state is ClientState.RESUMING:
-            if isinstance(message, messages.Error) and message.seq in (0, self._resume_seq):
-                self._resume_refused(message)
-            return  # nothing else can come before the answer
         if isinstance(message, messages.Kicked):
             where = f" (from {message.origin})" if message.origin else ""
             self._end(
@@ -386,6 +382,10 @@ class SignalingClient:
                 origin=message.origin,
                 custom_reason=message.custom_reason,
             )
+        elif self._state is ClientState.RESUMING:
+            if isinstance(message, messages.Error) and message.seq in (0, self._resume_seq):
+                self._resume_refused(message)
+            # Nothing else can come before the answer.
         elif isinstance(message, messages.HeartbeatOk):
             sent = self._heartbeat_sent.pop(message.seq, None)
             if sent is not None:

@@ -174,6 +174,18 @@ def test_a_session_that_is_gone_ends_with_what_waited_for_it() -> None:
     assert not ended.kicked
 
 
+def test_a_session_that_was_replaced_while_it_was_away_is_kicked() -> None:
+    client = resumable()
+    client.disconnected()
+    client.take_events()
+    client.resume(now=1.0)
+    reply(client, messages.Kicked(code=1002050, message="logged in elsewhere", origin="203.0.113.9"))
+    [ended] = client.take_events()
+    assert isinstance(ended, Ended)
+    assert ended.kicked
+    assert ended.origin == "203.0.113.9"
+
+
 def test_a_resumption_over_the_rate_is_tried_again_when_the_server_says() -> None:
     client = resumable()
     client.disconnected()

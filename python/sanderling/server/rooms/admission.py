@@ -289,6 +289,11 @@ class Admission:
             raise RoomError(
                 ErrorCode.ROOM_COUNT_EXCEEDED, "this connection is logged in already", hint="open another one"
             )
+        farewell = self._context.farewells.get(message.session_id)
+        if farewell is not None and hmac.compare_digest(farewell.secret.encode(), message.secret.encode()):
+            connection.send(farewell.kicked)
+            connection.outbox.close("kicked")
+            return
         member = self._context.members.get(message.session_id)
         if (
             member is None

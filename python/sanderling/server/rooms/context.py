@@ -20,9 +20,9 @@ from sanderling.server.rooms.agenda import Agenda
 from sanderling.server.rooms.member import Member, Publication
 from sanderling.server.rooms.room import Room
 from sanderling.server.storage import Storage
-from sanderling.signaling.messages import IceServer
+from sanderling.signaling.messages import IceServer, Kicked
 
-__all__ = ["Background", "RoomContext", "check_present"]
+__all__ = ["Background", "Farewell", "RoomContext", "check_present"]
 
 log = structlog.get_logger("rooms")
 
@@ -65,6 +65,20 @@ def _no_ice_servers(_user_id: str, _now: float) -> tuple[IceServer, ...]:
     return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What a client finds in place of its session. Without it, it would log in again and end the session of whoever
+    had ended its own.
+    """
+
+    secret: str
+    kicked: Kicked
+
+    def __repr__(self) -> str:
+        # Without the secret: this text may reach a log.
+        return f"Farewell(kicked={self.kicked!r})"
+
+
 @dataclass(slots=True)
 class RoomContext:
     """Services and indexes. ``clock`` gives Unix seconds, ``steady`` seconds that never jump; ``new_session_id`` a
@@ -98,6 +112,8 @@ class RoomContext:
     """With a member connected here, by AppID and roomID."""
     members: dict[str, Member] = field(default_factory=dict)
     """Connected here or on their way back, by session."""
+    farewells: dict[str, Farewell] = field(default_factory=dict)
+    """Sessions that were ended while their client was away, by session, for as long as it may ask for them."""
     publishers: dict[int, tuple[Member, Publication]] = field(default_factory=dict)
     """By session number in the engine."""
     viewers: dict[int, Member] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from sanderling.enums import PublisherState, StreamDeleteReason, UpdateType
 from sanderling.errors import ErrorCode
 from sanderling.server.bus.base import session_subject
 from sanderling.server.registry import RoomView
-from sanderling.server.rooms.context import RoomContext
+from sanderling.server.rooms.context import Farewell, RoomContext
 from sanderling.server.rooms.events import Audience, Forbid, decode_session_event
 from sanderling.server.rooms.member import Member, MemberState, Publication
 from sanderling.server.rooms.playing import Playing
@@ -146,11 +146,22 @@ class Presence:
                 self._publishing.forbid(member, event.stream_id, event.custom_reason)
             )
             return
+        kicked = Kicked(event.code, event.message, origin=event.origin, custom_reason=event.custom_reason)
+        if member.resumable and member.connection is None:
+            self._keep_farewell(member, kicked)
         self.leave_soon(member, StreamDeleteReason(event.delete_reason), custom_reason=event.custom_reason)
-        member.send_uncounted(
-            Kicked(event.code, event.message, origin=event.origin, custom_reason=event.custom_reason)
-        )
+        member.send_uncounted(kicked)
         member.mailbox.close("kicked")
+
+    def _keep_farewell(self, member: Member, kicked: Kicked) -> None:
+        context = self._context
+        context.farewells[member.session_id] = Farewell(member.secret, kicked)
+        context.agenda.at(
+            context.steady() + context.resume_s, partial(self._forget_farewell, member.session_id)
+        )
+
+    def _forget_farewell(self, session_id: str) -> None:
+        self._context.farewells.pop(session_id, None)
 
     # ------------------------------------------------------------------------------------- away and back
 
