@@ -26,6 +26,9 @@ const SOURCE_LIMIT: usize = 256;
 /// Room for one RTCP packet, so that it fits any path.
 const RTCP_LIMIT: usize = 1_100;
 
+/// Canonical name of all viewers: nobody looks for two.
+const NAME: &str = "load";
+
 /// What a payload type stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -150,6 +153,8 @@ pub(crate) struct Viewer {
     formats: Vec<(u8, Format)>,
     groups: Vec<(u32, u32)>,
     transport_id: u8,
+    /// Whether RTCP may leave its compound form.
+    reduced: bool,
     sources: Vec<Source>,
     repairs: Vec<Repair>,
     arrivals: Arrivals,
@@ -174,6 +179,7 @@ impl Viewer {
             formats: Vec::new(),
             groups: Vec::new(),
             transport_id: 0,
+            reduced: true,
             sources: Vec::new(),
             repairs: Vec::new(),
             arrivals: Arrivals::new(habits.clock.epoch),
@@ -216,6 +222,7 @@ impl Viewer {
                 }
             }
             self.groups.extend(&section.groups);
+            self.reduced &= section.reduced;
             if self.transport_id == 0 {
                 self.transport_id = section.extension(TRANSPORT_WIDE_CC);
             }
@@ -441,7 +448,7 @@ impl Viewer {
         if let Some(to) = self.transport.path(now) {
             if self.feedback_at.is_some_and(|at| at <= now) {
                 self.feedback_at = None;
-                self.send_feedback(to, exit);
+                self.send_feedback(now, to, exit);
             }
             if self.report_at.is_some_and(|at| at <= now) {
                 self.report_at = Some(now + REPORT_INTERVAL);
@@ -493,14 +500,19 @@ impl Viewer {
         }
     }
 
-    fn send_feedback(&mut self, to: std::net::SocketAddr, exit: &mut Exit<'_>) {
+    fn send_feedback(&mut self, now: Instant, to: std::net::SocketAddr, exit: &mut Exit<'_>) {
         let media = self.sources.first().map_or(0, |source| source.ssrc);
         while self.arrivals.is_due() {
-            let room = &mut exit.buffer[..RTCP_LIMIT];
+            let mut writer = Writer::new(&mut exit.buffer[..RTCP_LIMIT]);
+            if let (false, Some(source)) = (self.reduced, self.sources.first_mut()) {
+                compound(&mut writer, now, self.ssrc, source);
+            }
+            let before = writer.len();
+            let room = &mut exit.buffer[before..RTCP_LIMIT];
             let Some(length) = self.arrivals.write(room, self.ssrc, media) else {
                 return;
             };
-            self.send(to, length, exit);
+            self.send(to, before + length, exit);
         }
     }
 
@@ -537,6 +549,10 @@ impl Viewer {
             }
             source.give_up(now);
             let mut writer = Writer::new(&mut exit.buffer[..RTCP_LIMIT]);
+            if !self.reduced {
+                compound(&mut writer, now, self.ssrc, source);
+            }
+            let before = writer.len();
             if source.asks {
                 source.reception.ask(now, round_trip, &mut self.asks);
                 if !self.asks.is_empty() {
@@ -550,7 +566,7 @@ impl Viewer {
                 self.totals.key_frames_asked += 1;
             }
             let length = writer.len();
-            if length > 0 {
+            if length > before {
                 self.send(to, length, exit);
             }
         }
@@ -609,4 +625,14 @@ impl Viewer {
             .flat_map(Source::take_frames)
             .collect()
     }
+}
+
+/// Begin a compound packet about a source (RFC 3550 section 6.1). Who has not agreed to less may tell only by its
+/// report block which of its sources a request means, as Janus does.
+fn compound(writer: &mut Writer<'_>, now: Instant, sender: u32, source: &mut Source) {
+    let block = source.reception.report(now, source.ssrc);
+    // It stands at the start of an empty packet, which has room for it.
+    let _ = writer
+        .receiver_report(sender, block.as_slice())
+        .and_then(|()| writer.name(sender, NAME));
 }

@@ -64,6 +64,8 @@ pub(crate) struct Section {
     pub mid: String,
     /// Whether the peer sends on it.
     pub sends: bool,
+    /// Whether RTCP may leave its compound form (RFC 5506).
+    pub reduced: bool,
     pub payload_types: Vec<PayloadType>,
     /// Header extensions: id and URI.
     pub extensions: Vec<(u8, String)>,

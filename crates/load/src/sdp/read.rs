@@ -143,6 +143,7 @@ impl Section {
         match name {
             "mid" => self.mid = value.chars().take(16).collect(),
             "recvonly" | "inactive" => self.sends = false,
+            "rtcp-rsize" => self.reduced = true,
             "rtpmap" => {
                 if let Some((number, encoding)) = numbered(value)
                     && self.payload_types.len() < LIST_LIMIT
@@ -255,7 +256,7 @@ mod tests {
             "v=0\r\no=- 1 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-lite\r\n\
              m=audio 0 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=inactive\r\n\
              m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=ice-ufrag:abcd\r\na=ice-pwd:secretsecretsecretsecret\r\n\
-             a=fingerprint:sha-256 {digest}\r\na=setup:passive\r\na=sendonly\r\na=extmap:3 {uri}\r\n\
+             a=fingerprint:sha-256 {digest}\r\na=setup:passive\r\na=sendonly\r\na=rtcp-rsize\r\na=extmap:3 {uri}\r\n\
              a=extmap:15 too:large\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\n\
              a=fmtp:97 apt=96\r\na=ssrc-group:FID 11 12\r\na=ssrc:11 cname:x\r\na=ssrc:12 cname:x\r\n\
              a=candidate:1 1 udp 100 10.0.0.1 4000 typ host\r\na=candidate:2 1 udp 200 127.0.0.1 4000 typ host\r\n\
@@ -274,6 +275,7 @@ mod tests {
         };
         assert!(audio.rejected && !audio.sends);
         assert_eq!((video.mid.as_str(), video.sends), ("1", true));
+        assert!(video.reduced && !audio.reduced);
         assert_eq!(video.payload_types[0].codec(), Some(Codec::Vp8));
         assert_eq!(video.payload_types[0].feedback, ["nack pli"]);
         assert_eq!(video.payload_types[1].repairs(), Some(96));

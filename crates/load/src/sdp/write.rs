@@ -133,7 +133,7 @@ fn section(
         }
     }
     out.push_str("\r\n");
-    transport(out, local, mid, direction);
+    transport(out, local, mid, direction, true);
     for (id, uri) in IDS {
         if kind == Kind::Video || uri != PLAYOUT_DELAY {
             let _ = write!(out, "a=extmap:{id} {uri}\r\n");
@@ -164,7 +164,7 @@ fn section(
 }
 
 /// Lines that every section has. The role is active: this side is always the DTLS client (RFC 9725 section 4.4.1).
-fn transport(out: &mut String, local: &Local<'_>, mid: &str, direction: &str) {
+fn transport(out: &mut String, local: &Local<'_>, mid: &str, direction: &str, reduced: bool) {
     let Local { ice, address, .. } = local;
     let digest: Vec<String> = local
         .fingerprint
@@ -174,13 +174,14 @@ fn transport(out: &mut String, local: &Local<'_>, mid: &str, direction: &str) {
     let _ = write!(
         out,
         "c=IN IP{} {}\r\na=mid:{mid}\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\na=setup:active\r\n\
-         a=rtcp-mux\r\na=rtcp-rsize\r\na={direction}\r\na=candidate:1 1 udp 2130706431 {} {} typ host\r\n\
+         a=rtcp-mux\r\n{}a={direction}\r\na=candidate:1 1 udp 2130706431 {} {} typ host\r\n\
          a=end-of-candidates\r\n",
         if address.is_ipv4() { 4 } else { 6 },
         address.ip(),
         ice.fragment,
         ice.password,
         digest.join(":"),
+        if reduced { "a=rtcp-rsize\r\n" } else { "" },
         address.ip(),
         address.port(),
     );
@@ -232,7 +233,7 @@ pub(crate) fn answer(local: &Local<'_>, offer: &Description) -> Result<String, U
             let _ = write!(out, " {}", format.number);
         }
         out.push_str("\r\n");
-        transport(&mut out, local, mid, "recvonly");
+        transport(&mut out, local, mid, "recvonly", section.reduced);
         for (id, uri) in &section.extensions {
             if IDS.iter().any(|(_, known)| known == uri) {
                 let _ = write!(out, "a=extmap:{id} {uri}\r\n");
