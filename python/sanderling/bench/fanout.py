@@ -40,7 +40,11 @@ TRIALS = 8
 SETTLE_SECONDS = 0.5
 """Between the start of a load and the first reading."""
 DRAIN_SECONDS = 1.0
-"""After a load: what is on its way arrives, what was lost is repaired or given up."""
+"""After a load: what is on its way arrives, what was lost is repaired or given up …"""
+MOST_DRAIN_SECONDS = 20.0
+"""… and a server that has a queue empties it: it must not be counted to the next load."""
+KEPT_UP = 0.97
+"""A server that delivers less than this share of a reading's packets within the reading is falling behind."""
 REACHED = 0.95
 """A generator that makes less than this share of the load asked for is at its end."""
 PACKET_BYTES = 1160
@@ -75,6 +79,12 @@ class _Trial:
 
     figures: LoadFigures
     reached: bool
+    kept_up: bool
+
+    @property
+    def carried(self) -> bool:
+        """Whether the server carried it: next to nothing lost, and nothing put off."""
+        return self.kept_up and self.figures.lost_share < LOST_SHARE
 
 
 async def run_fanout(
@@ -188,7 +198,7 @@ class _Run:
         carried: dict[float, LoadFigures] = {}
         while (rate := search.rate) is not None:
             trial = await self._trial(rate)
-            if trial.figures.lost_share < LOST_SHARE:
+            if trial.carried:
                 carried[rate] = trial.figures
                 search.good(last=not trial.reached)
             else:
@@ -230,7 +240,7 @@ class _Run:
             calls = await target.send_calls(1.0) if counts is None else None
         finally:
             self._stop()
-        await asyncio.sleep(DRAIN_SECONDS)
+        await self._drained()
         expected = (self._sent() - sent_before) * self._per_stream()
         if self._cable is not None:
             if counts is None or counts_after is None or out_before is None:
@@ -254,6 +264,7 @@ class _Run:
             per_call = per_flush = round(received / lasted / calls, 2)
         per_second, ns = per_packet(used, received)
         asked = rate / options.viewers * options.streams
+        kept_up = received >= KEPT_UP * published * self._per_stream()
         figures = LoadFigures(
             name=target.name,
             viewers=options.viewers,
@@ -269,8 +280,17 @@ class _Run:
             f"{target.name}: {figures.packets_per_second:,.0f} packets/s, "
             f"{used / lasted:.2f} cores, {per_second:,.0f} per CPU-second, {figures.lost_share:.3%} lost"
             + (f", {per_flush} a flush" if per_flush else "")
+            + ("" if kept_up else ", falling behind")
         )
-        return _Trial(figures, published / lasted >= REACHED * asked)
+        return _Trial(figures, published / lasted >= REACHED * asked, kept_up)
+
+    async def _drained(self) -> None:
+        """Wait until nothing arrives any more."""
+        deadline = time.monotonic() + MOST_DRAIN_SECONDS
+        before = -1.0
+        while before != (now := self._packets()) and time.monotonic() < deadline:
+            before = now
+            await asyncio.sleep(DRAIN_SECONDS)
 
     def _per_stream(self) -> float:
         return self._options.viewers / self._options.streams

@@ -24,6 +24,7 @@ __all__ = ["MemoryOptions", "run_memory"]
 PACKETS_PER_SECOND = 100
 """To each viewer, over all its streams: ten seconds fill what a viewer keeps for repairs."""
 SETTLE_SECONDS = 1.0
+"""After the traffic: what is on its way arrives."""
 _JOINS_AT_ONCE = 16
 
 
@@ -46,16 +47,13 @@ async def run_memory(options: MemoryOptions, progress: Callable[[str], None]) ->
             crowd = _Crowd(node, load, options.slots)
             try:
                 publishers = [await publish(node, load, _stream(number)) for number in range(options.slots)]
-                for publisher in publishers:
-                    load.start_pattern(
-                        publisher, packets_per_second=max(1, round(PACKETS_PER_SECOND / options.slots))
-                    )
+                crowd.publishers = publishers
                 await crowd.grow(options.base)
-                await asyncio.sleep(SETTLE_SECONDS + options.seconds)
+                await crowd.watch(options.seconds)
                 before = resident_bytes(node.pid)
                 progress(f"{options.base} viewers: {before / 2**20:.1f} MiB")
                 await crowd.grow(options.base + options.viewers)
-                await asyncio.sleep(SETTLE_SECONDS + options.seconds)
+                await crowd.watch(options.seconds)
                 after = resident_bytes(node.pid)
                 progress(f"{options.base + options.viewers} viewers: {after / 2**20:.1f} MiB")
                 node.check()
@@ -83,6 +81,17 @@ class _Crowd:
         self._streams = [_stream(number) for number in range(slots)]
         self._members: list[RoomMember] = []
         self._size = 0
+        self.publishers: list[int] = []
+
+    async def watch(self, seconds: float) -> None:
+        """Let all streams flow to all viewers for so many seconds; afterwards they rest."""
+        rate = max(1, round(PACKETS_PER_SECOND / len(self._streams)))
+        for publisher in self.publishers:
+            self._load.start_pattern(publisher, packets_per_second=rate)
+        await asyncio.sleep(seconds)
+        for publisher in self.publishers:
+            self._load.stop_pattern(publisher)
+        await asyncio.sleep(SETTLE_SECONDS)
 
     async def grow(self, size: int) -> None:
         """Let viewers come until there are ``size``, and wait until all are connected."""

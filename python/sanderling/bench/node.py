@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,10 +41,16 @@ class Node:
     """A running node and its one project."""
 
     def __init__(
-        self, child: ChildProcess, http: HttpClient, project: Project, announced: Mapping[str, Any]
+        self,
+        child: ChildProcess,
+        http: HttpClient,
+        project: Project,
+        announced: Mapping[str, Any],
+        admin_secret: str,
     ) -> None:
         self._child = child
         self._project = project
+        self._admin_secret = admin_secret
         self.http = http
         self.url = str(announced["url"])
         self.ws_url = str(announced["ws_url"])
@@ -69,7 +76,9 @@ class Node:
         ``prefix``: command that the server's is put behind. BenchFailed with its last words when it does not start.
         """
         settings = folder / "settings.toml"
-        settings.write_text(settings_file(folder / "state", address, workers))
+        # Where the server is at another address than loopback, /debug asks for it. The folder is for its owner only.
+        admin_secret = secrets.token_urlsafe(16)
+        settings.write_text(settings_file(folder / "state", address, workers, admin_secret))
         command = [
             *prefix, sys.executable, "-P", "-m", "sanderling.cli.main", "serve", "--ready-json",
             "--config", str(settings),
@@ -84,7 +93,7 @@ class Node:
             finally:
                 await storage.aclose()
             async with HttpClient(announced["url"], connections=HTTP_CONNECTIONS) as http:
-                yield cls(child, http, project, announced)
+                yield cls(child, http, project, announced, admin_secret)
 
     def check(self) -> None:
         """BenchFailed when the server has ended by itself."""
@@ -109,11 +118,14 @@ class Node:
 
     async def added_delay(self) -> Mapping[str, Any]:
         """The engine's histogram of the delay it adds, since its start (``Engine.added_delay``)."""
-        response = await self.http.request("GET", "/debug/snapshot")
+        headers = {"x-sanderling-admin": self._admin_secret}
+        response = await self.http.request("GET", "/debug/snapshot", headers=headers)
         try:
             histogram: Mapping[str, Any] = json.loads(response.body)["engine"]["added_delay"]
         except (ValueError, KeyError, TypeError):
-            raise BenchFailed("the server's /debug/snapshot has no engine.added_delay") from None
+            raise BenchFailed(
+                f"the server's /debug/snapshot answered {response.status}, without engine.added_delay"
+            ) from None
         return histogram
 
 
@@ -127,7 +139,7 @@ def parse_counters(text: str) -> dict[str, float]:
     return values
 
 
-def settings_file(state: Path, address: str, workers: int | None) -> str:
+def settings_file(state: Path, address: str, workers: int | None, admin_secret: str) -> str:
     """TOML of the node's settings: free ports, media at ``address`` alone, and no limits per source address."""
     values: dict[str, object] = {
         "host": address,
@@ -137,6 +149,7 @@ def settings_file(state: Path, address: str, workers: int | None) -> str:
         "media_listen": [address],
         "public_address": [address],
         "log_level": "warning",
+        "admin_secret": admin_secret,
         "max_sessions": MAX_SESSIONS,
     }
     if workers is not None:

@@ -19,7 +19,7 @@ from sanderling.server.config import ServerConfig
 
 
 def test_the_settings_file_is_one_the_server_takes(tmp_path: Path) -> None:
-    values = tomllib.loads(settings_file(tmp_path / 'a "b"', "127.0.0.1", 2))
+    values = tomllib.loads(settings_file(tmp_path / 'a "b"', "127.0.0.1", 2, "secret"))
     config = msgspec.convert(values, ServerConfig)
     assert (config.port, config.media_ports, config.workers) == (0, "0", 2)
     assert config.state == str(tmp_path / 'a "b"')
@@ -27,11 +27,11 @@ def test_the_settings_file_is_one_the_server_takes(tmp_path: Path) -> None:
 
 
 def test_workers_are_the_servers_own_choice_unless_told(tmp_path: Path) -> None:
-    assert "workers" not in tomllib.loads(settings_file(tmp_path, "127.0.0.1", None))
+    assert "workers" not in tomllib.loads(settings_file(tmp_path, "127.0.0.1", None, "secret"))
 
 
 def test_clients_of_one_address_are_not_limited(tmp_path: Path) -> None:
-    config = msgspec.convert(tomllib.loads(settings_file(tmp_path, "127.0.0.1", None)), ServerConfig)
+    config = msgspec.convert(tomllib.loads(settings_file(tmp_path, "127.0.0.1", None, "secret")), ServerConfig)
     assert config.max_sessions >= 20_000
     for name in ("logins_per_s", "posts_per_s"):
         assert getattr(config, name, 0) == 0
