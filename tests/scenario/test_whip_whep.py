@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -130,6 +131,27 @@ async def test_the_wrong_direction(endpoints: Endpoints, http: httpx.AsyncClient
     other = {"whip": "recvonly", "whep": "sendonly"}[kind]
     async with published(http, endpoints["whip"]), peer(other) as client:
         assert 400 <= (await post(http, endpoints[kind], await client.offer())).status_code < 500
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_codec_in_common(endpoints: Endpoints, http: httpx.AsyncClient, kind: str) -> None:
+    async with published(http, endpoints["whip"]), peer(DIRECTION[kind]) as client:
+        unknown = re.sub(r"(a=rtpmap:\d+) [^/]+", r"\1 x-nobody", await client.offer())
+        response = await post(http, endpoints[kind], unknown)
+        # RFC 9725 section 4.2: the SDP is well-formed, so it is not the syntax that is refused, and nothing was made.
+        assert response.status_code in (406, 415, 422), response.text
+        assert "location" not in response.headers
+
+
+async def test_a_stream_that_is_not_live(endpoints: Endpoints, http: httpx.AsyncClient) -> None:
+    async with peer("recvonly") as viewer:
+        response = await post(http, endpoints["whep"], await viewer.offer())
+        # A server that wants a live stream says when to ask again; another one begins the session, without media.
+        assert response.status_code in (201, 409), response.text
+        if response.status_code == 409:
+            assert int(response.headers["retry-after"]) > 0
+        else:
+            assert (await Session(http, endpoints["whep"], response).delete()).status_code == 200
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -158,7 +158,9 @@ async def test_refusals_of_the_credentials(http: httpx.AsyncClient) -> None:
             code(await post(http, Endpoint(url, whip.token), offer), 404, number)
         code(await post(http, Endpoint(whip.url.replace("cam", "a.b"), whip.token), offer), 400, 1000016)
         code(await post(http, Endpoint(whip.url.replace("room", "r" * 128), whip.token), offer), 400, 1002013)
-        code(await post(http, whep, make_offer("recvonly")), 404, 1004002)
+        waits = await post(http, whep, make_offer("recvonly"))
+        code(waits, 409, 1004002)
+        assert int(waits.headers["retry-after"]) > 0
         code(await post(http, Endpoint(whep.url + "?mode=cdn", whep.token), offer), 400, 1000017)
         await on.empty()
 

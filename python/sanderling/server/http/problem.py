@@ -16,7 +16,8 @@ __all__ = ["PROBLEM_TYPE", "RequestRefused", "challenge_for", "problem", "status
 PROBLEM_TYPE = "application/problem+json"
 REALM = "sanderling"
 RETRY_AFTER_S = 2
-"""Seconds after which a full or restarting server may be asked again. Lower: more requests that fail again."""
+"""Seconds after which a full or restarting server, or one where a stream is not live yet, may be asked again. Lower:
+more requests that fail again."""
 
 _STATUS: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.ILLEGAL_PARAMETER: HTTPStatus.BAD_REQUEST,
@@ -55,9 +56,10 @@ _STATUS: Mapping[ErrorCode, HTTPStatus] = {
     ErrorCode.PLAY_NOT_AUTHORIZED: HTTPStatus.FORBIDDEN,
     ErrorCode.PLAY_FORBIDDEN: HTTPStatus.FORBIDDEN,
     ErrorCode.L3_NOT_ENABLED: HTTPStatus.FORBIDDEN,
-    ErrorCode.STREAM_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    # draft-ietf-wish-whep section 4.2: a stream that is not live is a 409 that says when to ask again.
+    ErrorCode.STREAM_NOT_FOUND: HTTPStatus.CONFLICT,
     ErrorCode.CONNECTION_LOST: HTTPStatus.SERVICE_UNAVAILABLE,
-    # Without a body of application/sdp, 406 is no counter-offer: this server makes none.
+    # The body names the codecs of both sides. Neither RFC 9725 nor draft 03 of WHEP and later know counter-offers.
     ErrorCode.ENCODER_UNSUPPORTED: HTTPStatus.NOT_ACCEPTABLE,
     ErrorCode.DECODER_UNSUPPORTED: HTTPStatus.NOT_ACCEPTABLE,
 }
@@ -133,7 +135,7 @@ def problem(error: SanderlingError, *, headers: Mapping[str, str]) -> Response:
         response.headers["www-authenticate"] = challenge_for(error)
     if isinstance(error, RateLimited):
         response.headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
-    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE or error.code is ErrorCode.STREAM_NOT_FOUND:
         response.headers["retry-after"] = str(RETRY_AFTER_S)
     if isinstance(error, RequestRefused):
         response.headers.update(error.headers)

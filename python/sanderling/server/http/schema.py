@@ -49,10 +49,13 @@ BEGIN: dict[str, Any] = {
         400: _problem("Not an SDP offer, or a name in the path or the query that cannot be"),
         401: _problem("No token, or one that is no good"),
         403: _problem("The token or the project does not allow it"),
-        404: _problem("No such project, or no such stream to play"),
-        406: _problem("No codec in common; this server makes no counter-offer"),
+        404: _problem("No such project"),
+        406: _problem("No codec in common; the detail names those of both sides"),
         408: _problem("The body did not arrive"),
-        409: _problem("The streamID is taken, the room is full, or the user logged in elsewhere meanwhile"),
+        409: _problem(
+            "The streamID is taken, the stream to play is not live, the room is full, or the user logged in"
+            " elsewhere meanwhile"
+        ),
         413: _problem("The body is too long"),
         415: _problem(f"The body is not {SDP}"),
         422: _problem("An offer that this protocol does not take"),

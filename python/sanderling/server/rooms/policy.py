@@ -230,6 +230,12 @@ def play_failure(error: MediaFailed, stream_id: str) -> SanderlingError:
 
 def viewer_failure(error: MediaFailed) -> SanderlingError:
     """Code for a viewer offer that could not be answered after login."""
+    if error.reason == "no_codec":
+        return PlayError(
+            ErrorCode.DECODER_UNSUPPORTED,
+            f"no codec in common: {error.detail}",
+            hint="offer to receive VP8 and Opus, which every stream of this server may be published in",
+        )
     return PlayError(
         ErrorCode.PLAY_FAILED,
         f"the viewer transport could not be made: {error.detail}",
