@@ -34,6 +34,8 @@ from unit.sdk.recorder import Recorder
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
+RECONNECTS = 40
+
 LOGINING, LOGINED = RoomStateReason.LOGINING, RoomStateReason.LOGINED
 RECONNECTING, RECONNECTED = RoomStateReason.RECONNECTING, RoomStateReason.RECONNECTED
 
@@ -195,16 +197,16 @@ async def test_many_reconnects_leave_nothing_behind() -> None:
                 proxy.cut()
                 await viewing.until(lambda: len(viewing.of("room")) >= done + 2)
 
-            for _ in range(3):
+            for _ in range(RECONNECTS):  # pools fill, lazily made things are made
                 await cycle()
             tasks, descriptors = await settled()
             for _ in range(RECONNECTS):
                 await cycle()
-            assert await settled() <= (tasks, descriptors)
+            after = await settled()
+            assert after[0] <= tasks
+            # The media engine opens and closes sockets for its own checks of paths; a leak would be one a reconnect.
+            assert after[1] - descriptors < RECONNECTS // 10
             assert other.state is RECONNECTED
-
-
-RECONNECTS = 50
 
 
 async def settled() -> tuple[int, int]:
