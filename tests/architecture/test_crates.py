@@ -59,7 +59,11 @@ def test_nothing_depends_on_a_leaf(crate: str) -> None:
 
 
 def test_only_the_extension_and_nothing_else_carries_the_load_generator() -> None:
-    users = {crate for crate, manifest in manifests().items() if "load" in own(dependencies(manifest, "dependencies"))}
+    users = {
+        crate
+        for crate, manifest in manifests().items()
+        if "load" in own(dependencies(manifest, "dependencies"))
+    }
     assert users == {"py"}
 
 
@@ -68,6 +72,23 @@ def test_one_crate_names_the_webrtc_library() -> None:
         crate for crate, manifest in manifests().items() if "str0m" in dependencies(manifest, "dependencies")
     }
     assert users <= {"rtc", "lab"}
+
+
+def test_what_is_shipped_has_no_viewer_on_the_webrtc_library() -> None:
+    features = manifests()["sfu"]["features"]
+    assert "str0m-viewer" in features and not features.get("default")
+    # Cargo would switch it on for everybody as soon as one crate of the workspace asked for it.
+    asking = {
+        crate for crate in manifests() if "str0m-viewer" in (ROOT / f"crates/{crate}/Cargo.toml").read_text()
+    }
+    assert asking == {"sfu"}
+    builds = [
+        ROOT / "build/extension.py",
+        ROOT / "pyproject.toml",
+        ROOT / "Dockerfile",
+        ROOT / ".cargo/config.toml",
+    ]
+    assert [str(path) for path in builds if "str0m" in path.read_text()] == []
 
 
 def test_one_crate_knows_python() -> None:
