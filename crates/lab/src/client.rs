@@ -10,6 +10,7 @@ use str0m::media::{Direction, KeyframeRequestKind, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
+use crate::lab::epoch;
 use crate::media::{SeenFrame, Source, sound};
 
 /// What a viewer got.
@@ -191,7 +192,7 @@ impl Client {
             sending: None,
             screens: HashMap::new(),
             wake_at: now,
-            started: now,
+            started: epoch(),
         }
     }
 
@@ -221,6 +222,13 @@ impl Client {
             .accept_answer(pending, answer)
             .expect("the answer is accepted");
         self.wake_at = now;
+    }
+
+    /// When it makes a video frame.
+    pub fn made_at(&self, number: u64) -> Option<Instant> {
+        let sending = self.sending.as_ref()?;
+        let number = u32::try_from(number).ok()?;
+        Some(sending.started + sending.source.interval() * number)
     }
 
     /// When it wants to act next.
@@ -302,7 +310,7 @@ impl Client {
             Event::KeyframeRequest(_) => {
                 self.key_frames_asked += 1;
                 if let Some(sending) = &mut self.sending {
-                    sending.key_wanted = true;
+                    sending.key_wanted |= !sending.source.deaf;
                 }
             }
             Event::MediaData(data) => {
@@ -341,7 +349,8 @@ impl Client {
         }
         let (mid, codec, time, data);
         if sending.video_at() <= sending.audio_at().unwrap_or(now) {
-            let key = std::mem::take(&mut sending.key_wanted);
+            let key =
+                std::mem::take(&mut sending.key_wanted) | sending.source.begins(sending.next_video);
             (mid, codec) = (sending.video, sending.source.codec);
             data = sending.source.frame(sending.next_video, key);
             time = MediaTime::from_90khz(sending.next_video * 90_000 / sending.source.fps);

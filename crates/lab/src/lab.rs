@@ -1,20 +1,20 @@
 //! Workers, clients and the network between them, under one virtual clock.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_sfu::{
-    Certificate, Command, Event, Input, PeerMessage, Protocol, SessionId, StreamId, Ticket,
+    Certificate, Command, Input, LayerChoice, PeerMessage, Protocol, SessionId, StreamId, Ticket,
     WorkerConfig, WorkerId,
 };
 
 use crate::client::{Client, Seen};
-use crate::host::{Host, Produced};
+use crate::host::Host;
 use crate::media::Source;
-use crate::network::{Direction, Link, order};
+use crate::network::{Direction, Link};
 use crate::random::Random;
 use crate::trace::Trace;
 
@@ -22,8 +22,6 @@ use crate::trace::Trace;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerId(usize);
 
-/// Time between two workers of a node.
-const BETWEEN_WORKERS: Duration = Duration::from_micros(20);
 /// Pairs of slots that a viewer offers.
 const SLOTS: usize = 2;
 /// Silence after which workers give a session up.
@@ -41,18 +39,20 @@ pub(crate) fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-struct Peer {
-    client: Client,
+pub(crate) struct Peer {
+    pub(crate) client: Client,
     session: SessionId,
     worker: usize,
-    up: Direction,
-    down: Direction,
+    pub(crate) up: Direction,
+    pub(crate) down: Direction,
     /// Neither sends nor receives any more.
-    gone: bool,
+    pub(crate) gone: bool,
     publisher: bool,
+    /// When it stands in the list of those that want to act.
+    pub(crate) wake: Option<Instant>,
 }
 
-enum Arrival {
+pub(crate) enum Arrival {
     ToWorker {
         worker: usize,
         from: SocketAddr,
@@ -74,20 +74,22 @@ enum Arrival {
 pub struct Lab {
     seed: u64,
     start: Instant,
-    now: Instant,
-    hosts: Vec<Host>,
-    peers: Vec<Peer>,
-    by_address: BTreeMap<SocketAddr, usize>,
+    pub(crate) now: Instant,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) by_address: BTreeMap<SocketAddr, usize>,
     /// Due time and order of sending, to the key of `arrivals`.
-    queue: BinaryHeap<Reverse<(Instant, u64)>>,
-    arrivals: BTreeMap<u64, Arrival>,
-    sent: u64,
+    pub(crate) queue: BinaryHeap<Reverse<(Instant, u64)>>,
+    pub(crate) arrivals: BTreeMap<u64, Arrival>,
+    /// When clients want to act.
+    pub(crate) wakes: BTreeSet<(Instant, usize)>,
+    pub(crate) sent: u64,
     tickets: u64,
     next_worker: usize,
-    trace: Trace,
-    failed: Vec<(Ticket, String)>,
-    snapshots: Vec<String>,
-    answers: BTreeMap<u64, String>,
+    pub(crate) trace: Trace,
+    pub(crate) failed: Vec<(Ticket, String)>,
+    pub(crate) snapshots: Vec<String>,
+    pub(crate) answers: BTreeMap<u64, String>,
 }
 
 impl Lab {
@@ -111,7 +113,7 @@ impl Lab {
                     candidates: vec![(Protocol::Udp, address)],
                     certificate: certificate.clone(),
                     consent_timeout: CONSENT_TIMEOUT,
-                    max_sessions: 1000,
+                    max_sessions: 5000,
                     wall_clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
                 };
                 Host::new(address, config, now)
@@ -126,6 +128,7 @@ impl Lab {
             by_address: BTreeMap::new(),
             queue: BinaryHeap::new(),
             arrivals: BTreeMap::new(),
+            wakes: BTreeSet::new(),
             sent: 0,
             tickets: 0,
             next_worker: 0,
@@ -171,6 +174,22 @@ impl Lab {
         );
     }
 
+    /// Choose the layer that a viewer gets of a stream.
+    pub fn choose(&mut self, viewer: PeerId, publisher: PeerId, choice: LayerChoice) {
+        let ticket = self.ticket();
+        let (session, worker) = (self.peers[viewer.0].session, self.peers[viewer.0].worker);
+        let stream = self.stream(publisher);
+        self.command(
+            worker,
+            Command::SetLayer {
+                ticket,
+                session,
+                stream,
+                choice,
+            },
+        );
+    }
+
     /// Free the slot.
     pub fn stop(&mut self, viewer: PeerId, publisher: PeerId) {
         let ticket = self.ticket();
@@ -191,12 +210,14 @@ impl Lab {
         let ticket = self.ticket();
         let (session, worker) = (self.peers[peer.0].session, self.peers[peer.0].worker);
         self.peers[peer.0].gone = true;
+        self.note_wake(peer.0);
         self.command(worker, Command::Close { ticket, session });
     }
 
     /// A peer is no longer there, without a word.
     pub fn vanish(&mut self, peer: PeerId) {
         self.peers[peer.0].gone = true;
+        self.note_wake(peer.0);
     }
 
     /// From now on a peer has another link.
@@ -224,6 +245,11 @@ impl Lab {
         self.now = end;
     }
 
+    /// Let time pass in which nobody acts, as on a machine that is suspended: what was due comes all at once afterwards.
+    pub fn jump(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+
     /// Let so much time pass that everything left behind has been given up.
     pub fn settle(&mut self) {
         self.run(3 * CONSENT_TIMEOUT);
@@ -247,6 +273,12 @@ impl Lab {
     /// Video frames that a publisher sent.
     pub fn frames_sent(&self, publisher: PeerId) -> u64 {
         self.peers[publisher.0].client.frames_sent
+    }
+
+    /// When a publisher made a video frame, by the lab's clock.
+    pub fn made_at(&self, publisher: PeerId, number: u64) -> Duration {
+        let at = self.peers[publisher.0].client.made_at(number);
+        at.map_or(Duration::MAX, |at| at - self.start)
     }
 
     /// Whether ICE and DTLS are up on the client's side.
@@ -327,6 +359,7 @@ impl Lab {
             down,
             gone: false,
             publisher,
+            wake: None,
         });
         let ticket = self.ticket();
         let command = match publisher {
@@ -344,7 +377,10 @@ impl Lab {
         };
         self.command(worker, command);
         match self.answers.remove(&ticket.0) {
-            Some(answer) => self.peers[index].client.accept(&answer, self.now),
+            Some(answer) => {
+                self.peers[index].client.accept(&answer, self.now);
+                self.note_wake(index);
+            }
             None => panic!("the offer was not answered: {:?}", self.failed.last()),
         }
         PeerId(index)
@@ -360,228 +396,7 @@ impl Lab {
         Ticket(self.tickets)
     }
 
-    fn command(&mut self, worker: usize, command: Command) {
+    pub(crate) fn command(&mut self, worker: usize, command: Command) {
         self.feed(worker, Input::Command(command));
-    }
-
-    fn next_at(&self) -> Option<Instant> {
-        let arrival = self.queue.peek().map(|Reverse((at, _))| *at);
-        let workers = self.hosts.iter().map(Host::wake_at);
-        let clients = self
-            .peers
-            .iter()
-            .filter(|p| !p.gone)
-            .map(|p| p.client.wake_at());
-        arrival.into_iter().chain(workers).chain(clients).min()
-    }
-
-    /// Do one thing that is due.
-    fn step(&mut self) {
-        if self
-            .queue
-            .peek()
-            .is_some_and(|Reverse((at, _))| *at <= self.now)
-        {
-            if let Some(arrival) = self.take_arrival() {
-                self.arrive(arrival);
-            }
-            return;
-        }
-        if let Some(worker) = self
-            .hosts
-            .iter()
-            .position(|host| host.wake_at() <= self.now)
-        {
-            self.feed(worker, Input::Timeout);
-            return;
-        }
-        if let Some(peer) = self
-            .peers
-            .iter()
-            .position(|p| !p.gone && p.client.wake_at() <= self.now)
-        {
-            let mut out = Vec::new();
-            self.peers[peer].client.wake(self.now, &mut out);
-            self.send_up(peer, out);
-        }
-    }
-
-    fn take_arrival(&mut self) -> Option<Arrival> {
-        let Reverse((_, key)) = self.queue.pop()?;
-        self.arrivals.remove(&key)
-    }
-
-    /// Whether the next arrival is due and one more datagram for this worker: it reads all of them before it answers.
-    fn more_for(&self, host: usize) -> bool {
-        self.queue.peek().is_some_and(|Reverse((at, key))| {
-            *at <= self.now
-                && matches!(self.arrivals.get(key), Some(Arrival::ToWorker { worker, .. }) if *worker == host)
-        })
-    }
-
-    fn arrive(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::ToWorker {
-                worker,
-                from,
-                datagram,
-            } => {
-                let host = &mut self.hosts[worker];
-                let path = host.path(from);
-                host.handle(self.now, Input::Datagram(path, &datagram));
-                if !self.more_for(worker) {
-                    self.drain(worker);
-                }
-            }
-            Arrival::ToPeer {
-                peer,
-                from,
-                datagram,
-            } => {
-                if !self.peers[peer].gone {
-                    let mut out = Vec::new();
-                    self.peers[peer]
-                        .client
-                        .receive(self.now, from, &datagram, &mut out);
-                    self.send_up(peer, out);
-                }
-            }
-            Arrival::Between { to, from, message } => self.feed(to, Input::Peer(from, message)),
-        }
-    }
-
-    fn feed(&mut self, worker: usize, input: Input<'_>) {
-        self.hosts[worker].handle(self.now, input);
-        self.drain(worker);
-    }
-
-    fn drain(&mut self, worker: usize) {
-        let mut produced = Produced::default();
-        self.hosts[worker].drain(self.now, &mut produced);
-        let from = self.hosts[worker].address;
-        order(&mut produced.datagrams);
-        for (to, datagram) in produced.datagrams {
-            let Some(peer) = self.by_address.get(&to).copied() else {
-                continue;
-            };
-            if let Some(at) = self.peers[peer].down.send(self.now, &datagram) {
-                self.post(
-                    at,
-                    Arrival::ToPeer {
-                        peer,
-                        from,
-                        datagram,
-                    },
-                );
-            }
-        }
-        for (to, message) in produced.peers {
-            let from = WorkerId(worker as u16);
-            self.post(
-                self.now + BETWEEN_WORKERS,
-                Arrival::Between {
-                    to: usize::from(to.0),
-                    from,
-                    message,
-                },
-            );
-        }
-        for event in produced.events {
-            self.event(event);
-        }
-    }
-
-    fn send_up(&mut self, peer: usize, mut datagrams: Vec<(SocketAddr, Vec<u8>)>) {
-        order(&mut datagrams);
-        for (to, datagram) in datagrams {
-            let Some(worker) = self.hosts.iter().position(|host| host.address == to) else {
-                continue;
-            };
-            if let Some(at) = self.peers[peer].up.send(self.now, &datagram) {
-                let from = self.peers[peer].client.address;
-                self.post(
-                    at,
-                    Arrival::ToWorker {
-                        worker,
-                        from,
-                        datagram,
-                    },
-                );
-            }
-        }
-    }
-
-    fn post(&mut self, at: Instant, arrival: Arrival) {
-        self.sent += 1;
-        self.queue.push(Reverse((at, self.sent)));
-        self.arrivals.insert(self.sent, arrival);
-    }
-
-    fn event(&mut self, event: Event) {
-        let at = self.elapsed();
-        match event {
-            Event::Answered {
-                ticket,
-                session,
-                sdp,
-                tracks,
-            } => {
-                self.trace.note(
-                    at,
-                    format_args!("answered {} with {} tracks", session.0, tracks.len()),
-                );
-                self.answers.insert(ticket.0, sdp);
-            }
-            Event::Bound {
-                session,
-                stream,
-                slot,
-                ..
-            } => {
-                self.trace.note(
-                    at,
-                    format_args!("bound {} to slot {slot} of {}", stream.0, session.0),
-                );
-            }
-            Event::Done { .. } => {}
-            Event::Failed {
-                ticket,
-                reason,
-                detail,
-            } => {
-                self.trace.note(at, format_args!("failed {reason:?}"));
-                self.failed.push((ticket, format!("{reason:?}: {detail}")));
-            }
-            Event::Connected { session } => {
-                self.trace.note(at, format_args!("connected {}", session.0))
-            }
-            Event::Closed { session, reason } => {
-                self.trace
-                    .note(at, format_args!("closed {}: {reason:?}", session.0));
-            }
-            Event::TrackStarted {
-                stream,
-                kind,
-                codec,
-            } => {
-                self.trace.note(
-                    at,
-                    format_args!("track of {} started: {kind} {codec}", stream.0),
-                );
-            }
-            Event::Flowing {
-                session,
-                stream,
-                kind,
-                ..
-            } => {
-                self.trace.note(
-                    at,
-                    format_args!("{kind} of {} flows to {}", stream.0, session.0),
-                );
-            }
-            Event::Stats { .. } => {}
-            Event::Snapshot { json, .. } => self.snapshots.push(json),
-        }
     }
 }

@@ -26,6 +26,7 @@ mod lab;
 mod media;
 mod network;
 mod random;
+mod steps;
 mod trace;
 
 pub use client::Seen;
@@ -33,6 +34,7 @@ pub use lab::{Lab, PeerId};
 pub use media::{SeenFrame, Source};
 pub use network::Link;
 pub use random::Random;
+pub use sanderling_sfu::LayerChoice;
 pub use trace::{Replay, Trace};
 
 use std::time::Duration;

@@ -13,6 +13,10 @@ pub struct Source {
     /// Bytes of a key frame and of the others.
     pub(crate) key_bytes: usize,
     pub(crate) delta_bytes: usize,
+    /// Frames from one key frame to the next; 0: only when one is asked for.
+    pub(crate) gop: u64,
+    /// It makes no key frame when it is asked for one.
+    pub(crate) deaf: bool,
 }
 
 impl Source {
@@ -24,6 +28,8 @@ impl Source {
             sound: true,
             key_bytes: 12_000,
             delta_bytes: 3_000,
+            gop: 0,
+            deaf: false,
         }
     }
 
@@ -39,6 +45,29 @@ impl Source {
     pub const fn silent(mut self) -> Self {
         self.sound = false;
         self
+    }
+
+    /// Other sizes of key frames and of the frames between them, bytes.
+    pub const fn bytes(mut self, key: usize, delta: usize) -> Self {
+        (self.key_bytes, self.delta_bytes) = (key, delta);
+        self
+    }
+
+    /// A key frame every so many frames.
+    pub const fn gop(mut self, frames: u64) -> Self {
+        self.gop = frames;
+        self
+    }
+
+    /// Key frames come when they come, and not when they are asked for: a file, an encoder.
+    pub const fn deaf(mut self) -> Self {
+        self.deaf = true;
+        self
+    }
+
+    /// Whether a frame is a key frame by its number.
+    pub(crate) fn begins(&self, number: u64) -> bool {
+        self.gop > 0 && number.is_multiple_of(self.gop)
     }
 
     /// Time between two frames.

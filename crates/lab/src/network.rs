@@ -56,6 +56,12 @@ impl Link {
         self
     }
 
+    /// How long the queue in front of the rate may get.
+    pub const fn queue(mut self, queue: Duration) -> Self {
+        self.queue = queue;
+        self
+    }
+
     /// Bits per second.
     pub const fn rate(mut self, rate: u64) -> Self {
         self.rate = rate;

@@ -1,6 +1,7 @@
 //! Scenarios on the virtual network.
 #![allow(clippy::unwrap_used)]
 
+mod first_frame;
 mod lifetime;
 mod loss;
 mod publish_play;
