@@ -19,6 +19,9 @@ const STALE: Duration = Duration::from_secs(1);
 const UNKNOWN_NETWORK: f64 = 5_000_000.0;
 /// Replays leave so many times as fast as the viewer's estimate.
 const PROBING: f64 = 1.5;
+/// A path whose estimate is lower has shown a limit, bits per second. Only there a key frame that comes live may take
+/// longer than [`SPREAD`].
+const NARROW: f64 = 8_000_000.0;
 /// Time that unused rate is saved up for.
 const CREDIT: Duration = Duration::from_millis(5);
 
@@ -88,7 +91,9 @@ pub(crate) struct Cursor {
     pub(crate) still: bool,
     /// Parameter sets go first.
     pub(crate) parameters: bool,
-    /// Bytes that were there at first, and bytes that went out or were out before.
+    /// It is a key frame that comes live, not a replay.
+    live: bool,
+    /// Most bytes that were to go out, and bytes that went out or were out before.
     planned: usize,
     passed: usize,
     /// Bytes that may leave; below zero, so many too many left.
@@ -113,8 +118,14 @@ impl Cursor {
     ) {
         let network = estimate.map_or(UNKNOWN_NETWORK, |estimate| PROBING * estimate);
         let backlog = gop.bytes().saturating_sub(self.passed);
-        let most = self.planned.max(backlog) as f64 * 8.0 / SPREAD.as_secs_f64();
-        self.rate = (FASTER * layer_rate).max(network).min(most) / 8.0;
+        self.planned = self.planned.max(backlog);
+        let most = self.planned as f64 * 8.0 / SPREAD.as_secs_f64();
+        let wide = estimate.is_none_or(|estimate| estimate >= NARROW);
+        self.rate = if self.live && wide {
+            most / 8.0
+        } else {
+            (FASTER * layer_rate).max(network).min(most) / 8.0
+        };
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         let saved = self.rate * CREDIT.as_secs_f64();
         self.credit = (self.credit + elapsed * self.rate).min(saved);
@@ -219,6 +230,7 @@ impl Feed {
             next: key.sequence,
             still,
             parameters,
+            live: false,
             planned: if still { key_bytes } else { gop.bytes() },
             passed: 0,
             credit: 0.0,
@@ -244,6 +256,7 @@ impl Feed {
             next: packet.sequence,
             still: false,
             parameters: false,
+            live: true,
             planned: gop.bytes(),
             passed: gop.bytes().saturating_sub(ahead),
             credit: 0.0,

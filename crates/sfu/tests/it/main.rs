@@ -12,8 +12,10 @@ mod network;
 
 mod bad_input;
 mod bursts;
+mod layers;
 mod lifetime;
 mod publish_play;
 mod renegotiation;
+mod replay;
 mod simulcast;
 mod workers;
