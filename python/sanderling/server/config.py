@@ -73,6 +73,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     heartbeat_timeout_s: float = 30.0
     """A session silent for so long has ended; clients are told to send every third of it."""
+    closed_timeout_s: float = 5.0
+    """A session without its connection and without media for so long is shown to the others as gone."""
+    resume_timeout_s: float = 90.0
+    """A session without its connection for so long is over."""
     login_timeout_s: float = 10.0
     """A connection without a login for so long is closed."""
     messages_per_s: float = 50.0
@@ -108,6 +112,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             (self.workers is None or 1 <= self.workers <= MAX_WORKERS, f"workers is from 1 to {MAX_WORKERS}"),
             (1 <= self.max_sessions <= 1_000_000, "max_sessions is from 1 to 1000000"),
             (0.1 <= self.heartbeat_timeout_s <= 3600, "heartbeat_timeout_s is from 0.1 to 3600"),
+            (0.1 <= self.closed_timeout_s <= 3600, "closed_timeout_s is from 0.1 to 3600"),
+            (0.1 <= self.resume_timeout_s <= 3600, "resume_timeout_s is from 0.1 to 3600"),
             (0.1 <= self.login_timeout_s <= 600, "login_timeout_s is from 0.1 to 600"),
             (1 <= self.messages_per_s <= 100_000, "messages_per_s is from 1 to 100000"),
             (self.logins_per_s == 0 or 0.1 <= self.logins_per_s <= 100_000, f"logins_per_s {RATES}"),

@@ -96,6 +96,8 @@ async def start_services(config: ServerConfig, *, native: NativeModule | None = 
         registry=registry,
         bus=bus,
         silent_s=config.heartbeat_timeout_s,
+        closed_s=config.closed_timeout_s,
+        resume_s=config.resume_timeout_s,
         settle_s=SETTLE_S,
         ice_servers=TurnServers(config.turn, secret, ttl_s=config.turn_ttl_s),
     )

@@ -64,6 +64,16 @@ class TestServer:
         """Change project settings (``ProjectSettings``)."""
         await self.call(self.services.storage.update_project(project.app_id, settings=settings))
 
+    async def kick(self, project: Project, room_id: str, user_id: str, reason: str = "") -> bool:
+        """Kick a user out of a room, as the operator would."""
+        administration = self.services.rooms.administration
+        return await self.call(administration.kick(project.app_id, room_id, user_id, reason))
+
+    async def forbid_stream(self, project: Project, stream_id: str, seconds: float, reason: str = "") -> bool:
+        """Forbid a stream, as the operator would."""
+        administration = self.services.rooms.administration
+        return await self.call(administration.forbid_stream(project.app_id, stream_id, seconds, reason))
+
     async def set_l3(self, project: Project, on: bool) -> None:
         """Throw the project's L3 switch."""
         await self.call(self.services.storage.update_project(project.app_id, l3=on))
@@ -166,6 +176,8 @@ async def server(
     *,
     workers: int = 1,
     heartbeat_timeout_s: float = 30.0,
+    closed_timeout_s: float = 5.0,
+    resume_timeout_s: float = 90.0,
     login_timeout_s: float = 10.0,
     messages_per_s: float = 1000.0,
     logins_per_s: float = 0.0,
@@ -194,6 +206,8 @@ async def server(
             public_address=(LOOPBACK,),
             workers=workers,
             heartbeat_timeout_s=heartbeat_timeout_s,
+            closed_timeout_s=closed_timeout_s,
+            resume_timeout_s=resume_timeout_s,
             login_timeout_s=login_timeout_s,
             messages_per_s=messages_per_s,
             logins_per_s=logins_per_s,

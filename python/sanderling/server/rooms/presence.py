@@ -96,6 +96,7 @@ class Presence:
 
     async def _release(self, member: Member) -> None:
         await self._context.registry.release_session(member.app_id, member.user.user_id, member.session_id)
+        self._context.members.pop(member.session_id, None)
 
     def leave_soon(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
         """``leave`` without waiting: what others see happens now, the registry follows."""
@@ -110,7 +111,6 @@ class Presence:
         was_present = member.present
         member.state = MemberState.LEFT
         member.present = False
-        context.members.pop(member.session_id, None)
         for appointment in (member.watch, member.token_due):
             if appointment is not None:
                 appointment.cancel()
