@@ -367,3 +367,22 @@ async def test_the_secret_does_not_show(world):
 async def test_a_seq_is_not_used_twice(world):
     _, alice, _ = await two(world)
     await alice.expect_error(Broadcast(1, "again"), 1000017)
+
+
+async def test_who_comes_back_to_a_session_that_was_ended_learns_why(world):
+    project, alice, bob = await two(world)
+    await alice.drop()
+    newcomer = world.client("alice")
+    await newcomer.login(project)
+    other, thief = world.client("alice"), world.client("mallory")
+    login = alice.login_ok
+    await thief.expect_error(Resume(1, login.session_id, "guessed", 0), 1002057)
+    await other.send(Resume(1, login.session_id, login.secret, 0))
+    (kicked,) = other.take()
+    assert (kicked.code, kicked.origin) == (1002050, newcomer.connection.origin)
+    assert other.outbox.closed == "kicked"
+    assert newcomer.connection.logged_in
+    await world.pass_time(91)
+    late = world.client("alice")
+    await late.expect_error(Resume(1, login.session_id, login.secret, 0), 1002057)
+    assert world.context.farewells == {}

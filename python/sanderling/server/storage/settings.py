@@ -14,6 +14,10 @@ __all__ = ["ProjectSettings", "change_settings", "decode_settings", "encode_sett
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting with its default. Times in seconds; limits per second are of whole rooms unless named."""
 
+    online: bool = True
+    """Whether anybody may log in; those who are there stay."""
+    room_limit: int = 0
+    """Rooms of the project at once; 0 = any number."""
     silent_s: int = 0
     """A user not heard for so long has gone (5–1800); 0 = the server's ``heartbeat_timeout_s``. Lower shows a
     crashed peer sooner, higher lets worse networks through unseen."""
@@ -45,6 +49,7 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         rules = [
             (self.silent_s == 0 or 5 <= self.silent_s <= 1800, "silent_s is from 5 to 1800, or 0"),
+            (0 <= self.room_limit <= 1_000_000, "room_limit is from 0 to 1000000"),
             (1 <= self.max_rooms <= 20, "max_rooms is from 1 to 20"),
             (0 <= self.notice_members <= 1_000_000, "notice_members is from 0 to 1000000"),
         ]
