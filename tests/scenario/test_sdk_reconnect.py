@@ -49,8 +49,8 @@ async def push(source: CustomVideoSource) -> None:
 
 
 @asynccontextmanager
-async def pushing() -> AsyncIterator[CustomVideoSource]:
-    source = CustomVideoSource()
+async def pushing(source: CustomVideoSource | None = None) -> AsyncIterator[CustomVideoSource]:
+    source = source or CustomVideoSource()
     task = asyncio.create_task(push(source))
     try:
         yield source

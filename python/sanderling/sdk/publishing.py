@@ -27,6 +27,7 @@ from sanderling.signaling import messages
 if TYPE_CHECKING:
     from sanderling.sdk.room import Room
     from sanderling.sdk.webrtc.publisher import PublisherTransport
+    from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
 
 __all__ = ["Publisher", "Publishing"]
 
@@ -252,17 +253,25 @@ class Publisher:
         return error.code in passing or is_passing(error)
 
     async def _announce(self, has_video: bool, has_audio: bool) -> None:
+        former = self._transport
+        video, audio = former.hand_over() if former is not None else (None, None)
+        try:
+            await self._negotiate(video or has_video, audio or has_audio)
+        finally:
+            # Not before: the server would take its goodbye for the end of the stream.
+            if former is not None:
+                former.close()
+
+    async def _negotiate(self, video: VideoInput | bool, audio: AudioInput | bool) -> None:
         from sanderling.sdk.webrtc.publisher import PublisherTransport
 
         session = self._room.session
         known = session.ice_servers
-        former = self._transport
-        video, audio = former.hand_over() if former is not None else (None, None)
         self._connected = self._answered = False
         transport = self._transport = PublisherTransport(
             self._config,
-            video=video or has_video,
-            audio=audio or has_audio,
+            video=video,
+            audio=audio,
             on_state=lambda state, error: self._transport_state(transport, state, error),
             ice_servers=known or (),
         )

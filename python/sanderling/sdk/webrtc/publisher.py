@@ -83,10 +83,9 @@ class PublisherTransport(Transport):
         super().close()
 
     def hand_over(self) -> tuple[VideoInput | None, AudioInput | None]:
-        """Close the connection, but not its inputs, which are the caller's now."""
+        """Let go of the inputs, which are the caller's now: ``close`` leaves them alone."""
         inputs = (self.video, self.audio)
         self.video = self.audio = None
-        super().close()
         return inputs
 
     def _add_audio(self, source: AudioInput | bool) -> None:
