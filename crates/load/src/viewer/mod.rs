@@ -1,5 +1,8 @@
 //! A viewer: receives, and says what a browser would say about what it receives.
 
+mod feedback;
+mod report;
+
 use std::time::{Duration, Instant};
 
 use sanderling_media::demux::{self, Class};
@@ -10,10 +13,12 @@ use crate::arrivals::Arrivals;
 use crate::exit::{Clock, Exit};
 use crate::frames::Frame;
 use crate::receive::{Came, Counts};
-use crate::rtcp::{self, Block, Said, Writer};
+use crate::rtcp::{self, Said};
 use crate::rtp::{self, Header};
 use crate::sdp::{Description, TRANSPORT_WIDE_CC};
 use crate::source::Source;
+
+pub use report::{StreamReport, Totals, ViewerReport};
 
 /// Time between two transport-wide feedbacks: libwebrtc's default at these rates.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
@@ -23,11 +28,6 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Sources of one viewer; a server that invents more is not followed.
 const SOURCE_LIMIT: usize = 256;
-/// Room for one RTCP packet, so that it fits any path.
-const RTCP_LIMIT: usize = 1_100;
-
-/// Canonical name of all viewers: nobody looks for two.
-const NAME: &str = "load";
 
 /// What a payload type stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,92 +41,6 @@ enum Format {
 struct Repair {
     ssrc: u32,
     highest: u64,
-}
-
-/// What a viewer has seen so far. Times are nanoseconds of the caller's clock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ViewerReport {
-    /// When the session was opened.
-    pub opened_ns: u64,
-    /// When ICE and DTLS were done.
-    pub connected_ns: Option<u64>,
-    /// When the first packet of video came (of audio where there is no video).
-    pub first_packet_ns: Option<u64>,
-    /// When the first key frame was whole.
-    pub first_key_frame_ns: Option<u64>,
-    /// When another frame after it was whole.
-    pub second_frame_ns: Option<u64>,
-    /// Why the connection is over.
-    pub ended: Option<String>,
-    /// Counts over all sources.
-    pub totals: Totals,
-    /// The sources, in the order in which they came.
-    pub streams: Vec<StreamReport>,
-}
-
-/// What a viewer has seen of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamReport {
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// Codec of its last packet.
-    pub codec: Codec,
-    /// Packets that came in their own right.
-    pub packets: u64,
-    /// Packets that never came, or too late.
-    pub lost: u64,
-    /// Packets that came as repairs.
-    pub repaired: u64,
-    /// When its first packet came.
-    pub first_packet_ns: u64,
-    /// When its first key frame was whole.
-    pub first_key_frame_ns: Option<u64>,
-    /// When another frame after it was whole.
-    pub second_frame_ns: Option<u64>,
-}
-
-/// Counts over any number of viewers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Media packets that came in their own right.
-    pub packets: u64,
-    /// Bytes of all datagrams of media, repairs included.
-    pub bytes: u64,
-    /// Packets that never came, or came more than a second late.
-    pub lost: u64,
-    /// Packets that are missing and still waited for.
-    pub missing: u64,
-    /// Missing packets that came as repairs.
-    pub repaired: u64,
-    /// Packets that came more than once.
-    pub repeated: u64,
-    /// Packets that were opened and found right.
-    pub checked: u64,
-    /// Packets that were not authentic, damaged, or out of their order.
-    pub corrupted: u64,
-    /// Numbers of packets that were asked for again.
-    pub nacks_sent: u64,
-    /// Key frames that were asked for.
-    pub key_frames_asked: u64,
-    /// Packets that were thrown away on purpose.
-    pub dropped: u64,
-}
-
-impl Totals {
-    /// Add another viewer's.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
-        self.lost += other.lost;
-        self.missing += other.missing;
-        self.repaired += other.repaired;
-        self.repeated += other.repeated;
-        self.checked += other.checked;
-        self.corrupted += other.corrupted;
-        self.nacks_sent += other.nacks_sent;
-        self.key_frames_asked += other.key_frames_asked;
-        self.dropped += other.dropped;
-    }
 }
 
 /// How a viewer receives.
@@ -442,6 +356,10 @@ impl Viewer {
 
     /// Do what is due. Returns when something will be.
     pub(crate) fn poll(&mut self, now: Instant, exit: &mut Exit<'_>) -> Option<Instant> {
+        // Nearly always nothing is due but to receive.
+        if let Some(at) = self.wake_at().filter(|at| *at > now) {
+            return Some(at);
+        }
         if self.transport_at.is_some_and(|at| at <= now) {
             self.poll_transport(now, exit);
         }
@@ -490,84 +408,6 @@ impl Viewer {
                     self.transport_at = at;
                     return;
                 }
-            }
-        }
-    }
-
-    fn send(&mut self, to: std::net::SocketAddr, length: usize, exit: &mut Exit<'_>) {
-        if let Some(length) = self.transport.seal_rtcp(exit.buffer, length) {
-            exit.send(to, length);
-        }
-    }
-
-    fn send_feedback(&mut self, now: Instant, to: std::net::SocketAddr, exit: &mut Exit<'_>) {
-        let media = self.sources.first().map_or(0, |source| source.ssrc);
-        while self.arrivals.is_due() {
-            let mut writer = Writer::new(&mut exit.buffer[..RTCP_LIMIT]);
-            if let (false, Some(source)) = (self.reduced, self.sources.first_mut()) {
-                compound(&mut writer, now, self.ssrc, source);
-            }
-            let before = writer.len();
-            let room = &mut exit.buffer[before..RTCP_LIMIT];
-            let Some(length) = self.arrivals.write(room, self.ssrc, media) else {
-                return;
-            };
-            self.send(to, before + length, exit);
-        }
-    }
-
-    fn send_report(&mut self, now: Instant, to: std::net::SocketAddr, exit: &mut Exit<'_>) {
-        let mut blocks = [Block::default(); rtcp::BLOCK_LIMIT];
-        let mut count = 0;
-        // More sources than fit take turns.
-        let all = self.sources.len();
-        for step in 0..all.min(rtcp::BLOCK_LIMIT) {
-            let source = &mut self.sources[(self.report_from + step) % all];
-            if let Some(block) = source.reception.report(now, source.ssrc) {
-                blocks[count] = block;
-                count += 1;
-            }
-        }
-        self.report_from = (self.report_from + rtcp::BLOCK_LIMIT) % all.max(1);
-        let mut writer = Writer::new(&mut exit.buffer[..RTCP_LIMIT]);
-        if writer
-            .receiver_report(self.ssrc, &blocks[..count])
-            .is_some()
-        {
-            let length = writer.len();
-            self.send(to, length, exit);
-        }
-    }
-
-    /// Ask for packets and key frames that are missing.
-    fn ask(&mut self, now: Instant, to: std::net::SocketAddr, exit: &mut Exit<'_>) {
-        let round_trip = self.round_trip();
-        for index in 0..self.sources.len() {
-            let source = &mut self.sources[index];
-            if source.wake_at(round_trip).is_none_or(|at| at > now) {
-                continue;
-            }
-            source.give_up(now);
-            let mut writer = Writer::new(&mut exit.buffer[..RTCP_LIMIT]);
-            if !self.reduced {
-                compound(&mut writer, now, self.ssrc, source);
-            }
-            let before = writer.len();
-            if source.asks {
-                source.reception.ask(now, round_trip, &mut self.asks);
-                if !self.asks.is_empty() {
-                    let asked = self.asks.iter().copied();
-                    let _ = writer.missing(self.ssrc, source.ssrc, asked);
-                    self.totals.nacks_sent += self.asks.len() as u64;
-                }
-            }
-            if source.asks_for_key_frame(now) {
-                let _ = writer.picture_loss(self.ssrc, source.ssrc);
-                self.totals.key_frames_asked += 1;
-            }
-            let length = writer.len();
-            if length > before {
-                self.send(to, length, exit);
             }
         }
     }
@@ -625,14 +465,4 @@ impl Viewer {
             .flat_map(Source::take_frames)
             .collect()
     }
-}
-
-/// Begin a compound packet about a source (RFC 3550 section 6.1). Who has not agreed to less may tell only by its
-/// report block which of its sources a request means, as Janus does.
-fn compound(writer: &mut Writer<'_>, now: Instant, sender: u32, source: &mut Source) {
-    let block = source.reception.report(now, source.ssrc);
-    // It stands at the start of an empty packet, which has room for it.
-    let _ = writer
-        .receiver_report(sender, block.as_slice())
-        .and_then(|()| writer.name(sender, NAME));
 }
