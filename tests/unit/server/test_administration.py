@@ -69,11 +69,14 @@ async def test_a_forbidden_stream_ends_in_order_and_cannot_be_published_until_it
     assert "copyright" in state.message
     player, stream = guest.take()
     assert isinstance(player, PlayerStateNotice)
+    assert (player.state, player.code) == (0, 1004025)
+    assert "copyright" in player.message
     assert isinstance(stream, StreamNotice)
     assert (stream.streams[0].delete_reason, stream.streams[0].custom_reason) == (6, "copyright")
     assert session not in world.native.sessions
     await host.expect_error(host.publish_message("cam"), 1003025)
     await guest.expect_error(guest.publish_message("cam"), 1003025)
+    await guest.expect_error(guest.play_message("cam"), 1004025)
     await host.publish_live("other", channel=1)
     world.now += 60
     await host.publish_live("cam")

@@ -170,6 +170,27 @@ async def test_members_are_told_how_many_they_are_when_that_changed(world):
     assert alice.take() == [OnlineCountNotice(1)]
 
 
+async def test_a_project_may_have_so_many_rooms(world):
+    project = await world.project(settings={"room_limit": 2})
+    alice, bob, carol = (world.client(name) for name in ("alice", "bob", "carol"))
+    await alice.login(project, "one")
+    await bob.login(project, "two")
+    await carol.expect_error(carol.login_message(project, "three"), 1002035)
+    await carol.login(project, "two")
+    await alice.drop()
+    late = world.client("late")
+    await late.login(project, "three")
+
+
+async def test_a_project_out_of_service_lets_nobody_in(world):
+    project = await world.project()
+    alice, bob = world.client("alice"), world.client("bob")
+    await alice.login(project)
+    await world.storage.update_project(project.app_id, settings={"online": False})
+    await bob.expect_error(bob.login_message(project), 1000037)
+    assert alice.connection.logged_in
+
+
 async def test_logins_to_a_room_and_a_project_are_limited(world):
     project = await world.project(settings={"room_logins_per_s": 2, "app_logins_per_s": 3})
     codes = []

@@ -52,6 +52,8 @@ class Refusal(Enum):
     """Why a session was not let in."""
 
     FULL = "full"
+    PROJECT_FULL = "project_full"
+    """It would make one room more than the project may have."""
     BESIDE_GONE = "beside_gone"
     """The session it names is not there, or its key is another one."""
     BESIDE_OTHER_USER = "beside_other_user"
@@ -96,11 +98,12 @@ class Registry(Protocol):
         beside: tuple[str, str] | None = None,
         max_rooms: int = 1,
         limit: int = 0,
+        room_limit: int = 0,
     ) -> Admission:
         """Give ``entry`` its place in its room, unseen as yet, in place of its user's sessions.
 
         ``beside``: a session of the same user, and its key, that stays with all that are beside it; at most
-        ``max_rooms`` together. ``limit`` counts when this claim makes the room.
+        ``max_rooms`` together. ``limit`` counts when this claim makes the room; ``room_limit`` is for the AppID.
         """
 
     async def arrive(self, session_id: str, *, notify: bool, notice_members: int) -> RoomView | None:

@@ -43,6 +43,8 @@ class InProcessRegistry:
         self._streams: dict[Key, StreamEntry] = {}
         self._rooms: dict[Key, _Room] = {}
         self._bans: dict[Key, float] = {}
+        self._room_count: dict[int, int] = {}
+        """By AppID."""
 
     @property
     def users(self) -> int:
@@ -63,6 +65,7 @@ class InProcessRegistry:
         beside: tuple[str, str] | None = None,
         max_rooms: int = 1,
         limit: int = 0,
+        room_limit: int = 0,
     ) -> Admission:
         """See ``Registry.claim_user``."""
         user_key = (entry.app_id, entry.user_id)
@@ -80,12 +83,15 @@ class InProcessRegistry:
             own = sum(former.session_id in room.sessions for former in replaced)
             if len(room.sessions) - own >= room.limit:
                 return Admission(Refusal.FULL, limit=room.limit)
+        if room is None and room_limit and self._room_count.get(entry.app_id, 0) >= room_limit:
+            return Admission(Refusal.PROJECT_FULL, limit=room_limit)
         for former in replaced:
             self._drop(former.session_id)
         # The room may have gone with the session that was replaced.
         room = self._rooms.get(room_key)
         if room is None:
             room = self._rooms[room_key] = _Room(limit)
+            self._room_count[entry.app_id] = self._room_count.get(entry.app_id, 0) + 1
         room.sessions[entry.session_id] = entry
         self._sessions[entry.session_id] = _Held(entry, room)
         self._users[user_key] = (*kept, entry)
@@ -177,8 +183,10 @@ class InProcessRegistry:
             self._forget_stream(key)
         entry = held.entry
         held.room.sessions.pop(session_id, None)
-        if not held.room.sessions:
-            self._rooms.pop((entry.app_id, entry.room_id), None)
+        if not held.room.sessions and self._rooms.pop((entry.app_id, entry.room_id), None) is not None:
+            self._room_count[entry.app_id] -= 1
+            if not self._room_count[entry.app_id]:
+                del self._room_count[entry.app_id]
         user_key = (entry.app_id, entry.user_id)
         left = tuple(e for e in self._users.get(user_key, ()) if e.session_id != session_id)
         if left:
@@ -279,3 +287,4 @@ class InProcessRegistry:
         self._streams.clear()
         self._rooms.clear()
         self._bans.clear()
+        self._room_count.clear()

@@ -122,6 +122,12 @@ class Admission:
                 f"there is no project with AppID {app_id}",
                 hint="`sanderling project list` shows those of this server",
             )
+        if not project.settings.online:
+            raise SanderlingError(
+                ErrorCode.PROJECT_OFFLINE,
+                f"project {app_id} was taken out of service",
+                hint="ask the operator of the server",
+            )
         token = policy.authenticate(project, message, now=context.clock())
         await self._check_entry(project, room_id, message.user, token)
         if connection.closed:
@@ -205,6 +211,7 @@ class Admission:
             beside=(beside.session_id, _key(beside.secret)) if beside.session_id else None,
             max_rooms=member.project.settings.max_rooms,
             limit=message.config.max_member_count,
+            room_limit=member.project.settings.room_limit,
         )
         self._check_claim(claim)
         for previous in claim.replaced:
@@ -233,6 +240,12 @@ class Admission:
                 ErrorCode.ROOM_FULL,
                 f"the room is full: {claim.limit} members",
                 hint="the first login of a room sets max_member_count",
+            )
+        if claim.refused is Refusal.PROJECT_FULL:
+            raise RoomError(
+                ErrorCode.TOO_MANY_ROOMS_OF_PROJECT,
+                f"the project has {claim.limit} rooms, as many as it may have",
+                hint="close a room, or raise room_limit of the project",
             )
         code, text, hint = _REFUSALS[claim.refused]
         raise RoomError(code, text, hint=hint)

@@ -50,10 +50,13 @@ class StreamEnded(msgspec.Struct, frozen=True, tag="ended"):
     """A stream is over; ``publisher`` is its session number, so that a later one of the same name is not meant.
 
     ``why`` is "" for an ordinary end. Else it names the fault of the engine: the players' slots have to be freed.
+    ``code`` is what players are told, 0 for an ordinary end.
     """
 
     publisher: int
     why: str = ""
+    code: int = 0
+    message: str = ""
 
 
 class StreamMoved(msgspec.Struct, frozen=True, tag="moved"):

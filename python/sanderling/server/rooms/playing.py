@@ -151,6 +151,12 @@ class Playing:
                 ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
             )
         path = paths.choose_path(mode, stage=paths.stage_of(member), l3=project.l3, message=message)
+        if await self._context.registry.banned(member.app_id, f"stream:{stream_id}", self._context.clock()):
+            raise PlayError(
+                ErrorCode.PLAY_FORBIDDEN,
+                f"stream {stream_id!r} is forbidden by the server",
+                hint="ask its operator",
+            )
         entry = await self.entry(member.app_id, stream_id)
         check_present(member)
         if len(member.plays) >= project.max_plays:
@@ -353,7 +359,9 @@ class Playing:
             return
         told = play.ok is not None
         self._forget(member, play)
-        code, text = ErrorCode.SUCCESS, ""
+        code, text = ErrorCode(event.code), ""
+        if code is ErrorCode.PLAY_FORBIDDEN:
+            text = f"forbidden by the server{': ' + event.message if event.message else ''}"
         if event.why:
             code, text = ErrorCode.PLAY_INTERRUPTED, f"the stream ended by a fault of the server: {event.why}"
             if member.viewer is not None:

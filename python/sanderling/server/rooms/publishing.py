@@ -280,7 +280,11 @@ class Publishing:
             return
         answered = publication.answered
         self.end_now(
-            member, (publication,), StreamDeleteReason.REMOVED_BY_SERVER, custom_reason=custom_reason
+            member,
+            (publication,),
+            StreamDeleteReason.REMOVED_BY_SERVER,
+            custom_reason=custom_reason,
+            players_code=ErrorCode.PLAY_FORBIDDEN,
         )
         if answered and not member.left:
             text = f"forbidden by the server{': ' + custom_reason if custom_reason else ''}"
@@ -330,6 +334,7 @@ class Publishing:
         *,
         fault: str = "",
         custom_reason: str = "",
+        players_code: ErrorCode = ErrorCode.SUCCESS,
     ) -> None:
         """The part of ``end`` that does not wait; the registry is left to the caller."""
         context = self._context
@@ -344,7 +349,9 @@ class Publishing:
             context.engine.close_session(publication.handle)
             context.bus.publish(
                 stream_subject(member.app_id, stream.stream_id),
-                encode_event(StreamEnded(publication.handle.session, fault)),
+                encode_event(
+                    StreamEnded(publication.handle.session, fault, int(players_code), custom_reason)
+                ),
             )
             if publication.told:
                 gone.append(
