@@ -27,6 +27,7 @@ from sanderling import (
     RoomConfig,
     RoomError,
     RoomMode,
+    RoomStateChanged,
     RoomStateReason,
     RoomTokenWillExpire,
     SanderlingError,
@@ -39,6 +40,7 @@ from sanderling import (
 )
 from sanderling.server.storage import Project
 from sanderling.testing import TestServer, server
+from scenario.cut_proxy import cut_proxy
 from scenario.test_sdk_reconnect import pushing
 from unit.sdk.recorder import Recorder
 
@@ -426,3 +428,87 @@ async def test_a_viewer_transport_that_is_lost_is_made_anew() -> None:
             await anext(pictures)
         assert viewer.state is RoomStateReason.LOGINED
         assert (UpdateType.DELETE, StreamDeleteReason.CONNECTION_LOST) not in heard.of("streams")
+
+
+async def test_the_server_ends_a_membership_and_says_why() -> None:
+    async with town() as it, pushing() as source:
+        (host, hosting), (viewer, heard) = await it.join("host"), await it.join("viewer")
+        states = host.events(RoomStateChanged)
+        await host.start_publishing_stream("film", source)
+        player = await viewer.start_playing_stream("film")
+        assert await it.node.kick(it.project, "r", "host", "be kind")
+        state = await anext(states)
+        assert (state.reason, state.error_code) == (RoomStateReason.KICK_OUT, 1002055)
+        assert state.extended_data == {"custom_reason": "be kind"}
+        assert hosting.of("publisher")[-1][1] is PublisherState.NO_PUBLISH
+        await heard.until_call("users", "r", UpdateType.DELETE, ("host",))
+        gone = (StreamDeleteReason.USER_KICKED,)
+        assert heard.of("streams")[-1] == ("r", UpdateType.DELETE, ("film",), gone)
+        assert player.state is PlayerState.NO_PLAY
+        assert heard.of("player")[-1] == ("film", PlayerState.NO_PLAY, 0)
+
+
+async def test_the_server_forbids_a_stream() -> None:
+    async with town() as it, pushing() as source:
+        (host, hosting), (viewer, heard) = await it.join("host"), await it.join("viewer")
+        await host.start_publishing_stream("film", source)
+        await viewer.start_playing_stream("film")
+        assert await it.node.forbid_stream(it.project, "film", 60.0, "no")
+        await hosting.until_call("publisher", "film", PublisherState.NO_PUBLISH, 1003025)
+        removed = (StreamDeleteReason.REMOVED_BY_SERVER,)
+        await heard.until_call("streams", "r", UpdateType.DELETE, ("film",), removed)
+        assert heard.of("player")[-1] == ("film", PlayerState.NO_PLAY, 0)
+        assert host.state is RoomStateReason.LOGINED
+        with pytest.raises(SanderlingError) as caught:
+            await host.start_publishing_stream("film", source)
+        assert caught.value.code == ErrorCode.PUBLISH_FORBIDDEN
+
+
+async def test_a_token_that_ends_ends_the_membership_where_the_project_says_so() -> None:
+    async with town() as it:
+        await it.node.change_project(it.project, token_expired="kick")
+        room, heard = await it.join("alice", expire_s=2)
+        await heard.until_call("room", "r", RoomStateReason.KICK_OUT, 1002056)
+        assert room.session.over
+
+
+@pytest.mark.parametrize("policy", ["keep", "rtc", "stop"])
+async def test_what_running_plays_do_when_l3_is_switched_off(policy: str) -> None:
+    async with town() as it, pushing() as source:
+        await it.node.change_project(it.project, l3_off=policy)
+        (host, _), (viewer, heard) = await it.join("host"), await it.join("viewer")
+        await host.start_publishing_stream("film", source)
+        player = await viewer.start_playing_stream("film")
+        pictures = player.video()
+        await anext(pictures)
+        await it.node.set_l3(it.project, False)
+        if policy == "stop":
+            await heard.until_call("player", "film", PlayerState.NO_PLAY, 1004072)
+            return
+        if policy == "rtc":
+            await heard.until_call("resource", "film", ResourceMode.ONLY_RTC)
+        for _ in range(5):
+            await anext(pictures)
+        assert player.state is PlayerState.PLAYING
+
+
+async def test_a_reconnect_uses_the_renewed_token() -> None:
+    async with town() as it, cut_proxy(it.node.port) as proxy:
+        recorder = Recorder()
+        engine = Engine(EngineProfile(app_id=it.project.app_id, server=proxy.url), recorder)
+        it.engines.append(engine)
+        room = await engine.login_room("r", User("alice", "Alice"), it.config("alice", expire_s=5))
+        await room.renew_token(it.node.token(it.project, "alice"))
+        # The server forgets the session while the connection is away.
+        proxy.refuses = True
+        proxy.cut()
+        await recorder.until_call("room", "r", RoomStateReason.RECONNECTING, 1002051)
+        session_id = (await it.node.snapshot())["rooms"][0]["members"][0]["session_id"]
+
+        async def forget() -> None:
+            member = it.node.services.rooms._context.members[session_id]
+            member.resumable = False
+
+        await it.node.call(forget())
+        proxy.refuses = False
+        await recorder.until_call("room", "r", RoomStateReason.RECONNECTED, 0)

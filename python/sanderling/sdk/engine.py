@@ -30,9 +30,6 @@ log = logging.getLogger("sanderling.sdk")
 
 R = TypeVar("R")
 
-MAX_ROOMS = 5
-"""Rooms of one engine in multi-room mode (product-facts 5.6)."""
-
 
 class Engine:
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
@@ -125,8 +122,6 @@ class Engine:
                 f"this engine is {present.user.user_id} in room {present.id}",
                 hint="use one userID in all rooms, or another engine",
             )
-        if len(self._members) >= MAX_ROOMS:
-            raise RoomError(ErrorCode.TOO_MANY_ROOMS, f"this engine is in {MAX_ROOMS} rooms already")
 
     async def _beside(self, room: Room) -> SessionKey:
         """Proof of a session of this user in another room, so that the login of ``room`` does not end it.
