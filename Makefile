@@ -93,6 +93,7 @@ schema: preflight .build/venv
 	@$(RUN) build/schema.py
 	@$(RUN) build/surface.py
 	@$(RUN) build/openapi.py
+	@$(RUN) build/codes.py
 
 # ------------------------------------------------------------------------------------------------ run
 
@@ -147,6 +148,7 @@ generated-files: setup
 	@$(STEP) $@ $(RUN) build/schema.py --check
 	@$(STEP) $@ $(RUN) build/surface.py --check
 	@$(STEP) $@ $(RUN) build/openapi.py --check
+	@$(STEP) $@ $(RUN) build/codes.py --check
 
 tsc: setup
 	@$(STEP) $@ npm --prefix web run --silent types

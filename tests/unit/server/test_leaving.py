@@ -9,7 +9,7 @@ import structlog
 
 from sanderling.bridge import engine
 from sanderling.enums import StreamDeleteReason
-from sanderling.signaling.messages import Error, Logout, PlayOk, StreamNotice, UserNotice
+from sanderling.signaling.messages import Error, Logout, PlayOk, StreamList, StreamNotice, UserNotice
 
 
 async def logout(world, client, project):
@@ -195,6 +195,30 @@ async def test_a_failing_service_is_an_error_with_its_code_and_not_the_end(world
     assert [entry["event"] for entry in logs] == ["request_failed"]
     monkeypatch.undo()
     await alice.login(project)
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda client: client.publish_message("cam"), 1003099),
+        (lambda client: client.play_message("cam"), 1004099),
+        (lambda client: StreamList(client.next_seq()), 1002099),
+    ],
+)
+async def test_a_fault_of_the_server_gets_the_code_of_what_was_asked(world, monkeypatch, make, code):
+    project = await world.project()
+    alice = world.client("alice")
+    await alice.login(project)
+
+    async def broken(*_: object, **__: object) -> None:
+        raise OSError("gone")
+
+    for name in ("banned", "room_streams"):
+        monkeypatch.setattr(world.registry, name, broken)
+    with structlog.testing.capture_logs() as logs:
+        await alice.expect_error(make(alice), code)
+    assert [entry["event"] for entry in logs] == ["request_failed"]
+    assert alice.connection.logged_in
 
 
 async def test_logout_before_login_is_refused(world):

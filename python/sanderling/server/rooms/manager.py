@@ -51,6 +51,15 @@ LONGEST_TEXT = 1000
 Handler = Callable[[Member, Any], Awaitable[None] | None]
 """Carries out one kind of request of a logged-in member."""
 
+_INTERNAL_ERRORS: dict[type[ClientMessage], ErrorCode] = {
+    messages.Publish: ErrorCode.PUBLISHER_INTERNAL_ERROR,
+    messages.StopPublish: ErrorCode.PUBLISHER_INTERNAL_ERROR,
+    messages.Play: ErrorCode.PLAYER_INTERNAL_ERROR,
+    messages.StopPlay: ErrorCode.PLAYER_INTERNAL_ERROR,
+    messages.ViewerOffer: ErrorCode.PLAYER_INTERNAL_ERROR,
+}
+"""What a request that fails by a fault of the server is answered with; others get the room's or the common code."""
+
 
 class RoomManager:
     """See the module. ``errors`` counts what was replied, by code; ``administration`` is for the operator."""
@@ -153,9 +162,9 @@ class RoomManager:
             raise
         except Exception:
             log.exception("request_failed", kind=type(message).__name__)
-            raise SanderlingError(
-                ErrorCode.INTERNAL_ERROR, "the server failed to carry out the request; it was logged"
-            ) from None
+            code = ErrorCode.ROOM_INTERNAL_ERROR if connection.logged_in else ErrorCode.INTERNAL_ERROR
+            text = "the server failed to carry out the request; it was logged"
+            raise SanderlingError(_INTERNAL_ERRORS.get(type(message), code), text) from None
 
     async def renegotiate_publisher(self, connection: Connection, stream_id: str, offer: str) -> str:
         """Answer a later offer of a stream that this connection publishes, e.g. one with new ICE credentials."""
