@@ -6,7 +6,7 @@ import asyncio
 import stat
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, event, inspect
 
 from sanderling.errors import SanderlingError
 from sanderling.server.storage import SqliteStorage
@@ -88,6 +88,28 @@ async def test_another_opening_sees_what_was_committed_at_once(storage, tmp_path
         found = await storage.project(project.app_id)
         assert found is not None
         assert found.l3
+    finally:
+        await other.aclose()
+
+
+async def test_reads_that_come_together_are_few_and_each_sees_what_was_committed_before(storage, tmp_path):
+    project = await storage.create_project("one")
+    statements = []
+    event.listen(
+        storage._opened().sync_engine, "before_cursor_execute", lambda *seen: statements.append(seen[2])
+    )
+    early = [asyncio.create_task(storage.project(project.app_id)) for _ in range(50)]
+    other = SqliteStorage(tmp_path / "state")
+    await other.open()
+    try:
+        await other.update_project(project.app_id, l3=True)
+        late = [asyncio.create_task(storage.project(project.app_id)) for _ in range(50)]
+        early[0].cancel()
+        assert [(await task).l3 for task in late] == [True] * 50
+        assert {task.result().app_id for task in early[1:] if task.done()} <= {project.app_id}
+        await asyncio.gather(*early[1:])
+        assert 1 <= len(statements) <= 3
+        assert await storage.project(project.app_id + 1) is None
     finally:
         await other.aclose()
 

@@ -127,6 +127,8 @@ class SqliteStorage:
         self._file: tuple[int, int] = (0, 0)
         self.under_way: set[asyncio.Task[Any]] = set()
         """Queries that have not ended, their callers' or nobody's any more."""
+        self._reading = asyncio.Lock()
+        self._next_reads: dict[int, asyncio.Task[Project | None]] = {}
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """A query has ended; what it failed with is its caller's affair, if that one still waits."""
@@ -190,12 +192,26 @@ class SqliteStorage:
         async with self._opened().connect() as connection:
             await connection.execute(select(projects.c.app_id).limit(1))
 
-    @_to_its_end
     async def project(self, app_id: int) -> Project | None:
-        """See ``Storage.project``."""
-        async with self._opened().connect() as connection:
-            found = await connection.execute(select(projects).where(projects.c.app_id == app_id))
-            row = found.one_or_none()
+        """See ``Storage.project``.
+
+        Reads take turns, and calls that come while one is under way share the next: it begins after all of them, so
+        each sees what was committed before it. A thousand users who log in at once cost a few reads.
+        """
+        read = self._next_reads.get(app_id)
+        if read is None:
+            read = asyncio.get_running_loop().create_task(self._read_in_turn(app_id))
+            self._next_reads[app_id] = read
+            self.under_way.add(read)
+            read.add_done_callback(self.ended)
+        return await asyncio.shield(read)
+
+    async def _read_in_turn(self, app_id: int) -> Project | None:
+        async with self._reading:
+            del self._next_reads[app_id]
+            async with self._opened().connect() as connection:
+                found = await connection.execute(select(projects).where(projects.c.app_id == app_id))
+                row = found.one_or_none()
         return _project(row) if row is not None else None
 
     @_to_its_end
