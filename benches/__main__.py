@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from benches import browser, commands, event_cost, growth, instructions, machine
+from benches import browser, commands, event_cost, growth, instructions, machine, rooms
 
 Figures = (
     commands.CommandFigures
@@ -18,10 +18,11 @@ Figures = (
     | instructions.Instructions
     | event_cost.EventCost
     | browser.BrowserLatency
+    | rooms.Rooms
 )
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = (*commands.COMMANDS, "growth", "instructions", "event-cost", "browser")
+NAMES = (*commands.COMMANDS, "growth", "instructions", "event-cost", "rooms", "browser")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,6 +69,8 @@ def _measure(name: str, seconds: float) -> Figures:
             return instructions.measure()
         case "event-cost":
             return event_cost.measure()
+        case "rooms":
+            return rooms.measure()
         case "browser":
             return browser.measure(seconds)
         case _:

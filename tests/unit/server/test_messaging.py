@@ -193,3 +193,29 @@ async def test_key_and_value_have_limits(world, key, value, code):
         await alice.expect_error(message, code)
     else:
         await alice.expect(message, Ok)
+
+
+async def test_a_notice_is_encoded_once_however_many_hear_it(world):
+    clients = await room_of(world, *(f"u{number}" for number in range(20)))
+    heard: list[bytes] = []
+    for client in clients:
+        client.connection.member.mailbox.attach(Raw(heard))
+    await clients[0].send(Broadcast(clients[0].next_seq(), "hello"))
+    reply, *notices = heard
+    assert len(notices) == 19
+    assert b"message_sent" in reply
+    assert {id(notice) for notice in notices} == {id(notices[0])}
+
+
+class Raw:
+    """An outbox that keeps what it is given as it is."""
+
+    waiting = 0
+
+    def __init__(self, heard):
+        self.heard = heard
+
+    def send(self, data):
+        self.heard.append(data)
+
+    def close(self, reason): ...
