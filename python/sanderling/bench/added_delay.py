@@ -29,7 +29,6 @@ PACKET_BYTES = 1160
 _OVERHEAD_BYTES = 40
 """RTP header, extensions and tag around the payload."""
 _SETTLE_SECONDS = 0.5
-_MIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,6 @@ async def measure_added_delay(
     progress: Callable[[str], None],
 ) -> AddedDelay | None:
     """Measure with the viewers at ``addresses`` ("ip:port"), which are connected; None when nothing was forwarded."""
-    seconds = max(seconds, _MIN_SECONDS)
     for publisher in publishers:
         source.start_pattern(
             publisher, packets_per_second=PACKETS_PER_SECOND, packet_bytes=PACKET_BYTES, burst=burst

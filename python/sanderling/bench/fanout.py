@@ -36,7 +36,6 @@ FIRST_RATE = {"sanderling": 60_000.0, "janus": 10_000.0}
 """Packets a second to all viewers together with which the search begins."""
 CABLE_RATE = {1: 120_000.0, 4: 300_000.0, 8: 450_000.0}
 """Load into the cable by burst: below what a core carries, so that a burst is a flush and nothing gathers."""
-TRIALS = 8
 SETTLE_SECONDS = 0.5
 """Between the start of a load and the first reading."""
 DRAIN_SECONDS = 1.0
@@ -57,7 +56,7 @@ class FanoutOptions:
     """What the command line asked for.
 
     ``rate``: packets a second to all viewers together; None = search for the highest on loopback, ``CABLE_RATE`` into a
-    veth. ``seconds``: of one reading. ``peer``: "janus" or "".
+    veth. ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "".
     """
 
     viewers: int = 500
@@ -66,6 +65,7 @@ class FanoutOptions:
     burst: int = 1
     seconds: float = 3.0
     rate: float | None = None
+    trials: int = 8
     peer: str = ""
     workers: int | None = None
     threads: int = 1
@@ -114,7 +114,7 @@ async def run_fanout(
                         burst=options.burst, seconds=options.seconds, progress=progress,
                     )  # fmt: skip
                 await run.connect_rest()
-                best = await run.best(TRIALS)
+                best = await run.best()
                 instructions = await run.instructions(best)
                 check_media(run.load)
                 floor = None
@@ -135,7 +135,7 @@ async def _janus(options: FanoutOptions, address: str, progress: Callable[[str],
             run = _Run(JanusTarget(janus, room), options, progress, None)
             async with run.connected(address, address):
                 await run.connect_rest()
-                best = await run.best(TRIALS)
+                best = await run.best()
                 check_media(run.load)
                 return best
 
@@ -188,13 +188,13 @@ class _Run:
         self._viewers += len(made)
         self.addresses += made
 
-    async def best(self, trials: int) -> LoadFigures:
+    async def best(self) -> LoadFigures:
         """The figures at the highest load that is carried, or at the one asked for."""
         options = self._options
         fixed = options.rate or (CABLE_RATE[options.burst] if self._cable is not None else None)
         if fixed is not None:
             return (await self._trial(fixed)).figures
-        search = LoadSearch(FIRST_RATE[self._target.name], trials=trials)
+        search = LoadSearch(FIRST_RATE[self._target.name], trials=options.trials)
         carried: dict[float, LoadFigures] = {}
         while (rate := search.rate) is not None:
             trial = await self._trial(rate)

@@ -30,6 +30,8 @@ __all__ = ["StormOptions", "run_storm"]
 
 STREAM = "bench"
 PACKETS_PER_SECOND = 100
+WARM_SECONDS = 1.0
+"""Before the first arrival: the stream flows."""
 SETTLE_SECONDS = 3.0
 """After the last arrival: one that has no picture by then has failed."""
 
@@ -68,7 +70,7 @@ async def _storm(
         packets_per_second=PACKETS_PER_SECOND,
         gop_packets=max(1, round(options.gop_s * PACKETS_PER_SECOND)),
     )
-    await asyncio.sleep(SETTLE_SECONDS)
+    await asyncio.sleep(WARM_SECONDS)
     progress(f"{count} viewers come within {options.seconds:g} s by {options.via}")
     requests = load.publisher_report(publisher)["key_frame_requests"]
     storm = _Storm(node, load, options, count)

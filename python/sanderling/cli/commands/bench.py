@@ -83,6 +83,7 @@ def fanout(
             show_default=False,
         ),
     ] = None,
+    trials: Annotated[int, typer.Option(min=1, max=30, help="Loads the search may try.")] = 8,
     peer: Annotated[
         Peer | None, typer.Option(help="Measure this server, too, for the ratio.", show_default=False)
     ] = None,
@@ -110,6 +111,7 @@ def fanout(
         burst=burst,
         seconds=seconds,
         rate=rate,
+        trials=trials,
         peer=peer.value if peer else "",
         workers=workers,
         added_delay=added_delay,
