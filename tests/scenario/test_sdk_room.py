@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,8 +18,11 @@ from sanderling import (
     PlayerConfig,
     PlayerMediaEvent,
     PlayerState,
+    PlayerVideoSizeChanged,
+    PublisherFirstFrame,
     PublisherState,
     PublisherStreamEvent,
+    PublisherVideoSizeChanged,
     RateLimited,
     RemoteDeviceState,
     ResourceMode,
@@ -37,6 +41,7 @@ from sanderling import (
     TokenError,
     UpdateType,
     User,
+    tokens,
 )
 from sanderling.server.storage import Project
 from sanderling.testing import TestServer, server
@@ -457,7 +462,7 @@ async def test_the_server_forbids_a_stream() -> None:
         await hosting.until_call("publisher", "film", PublisherState.NO_PUBLISH, 1003025)
         removed = (StreamDeleteReason.REMOVED_BY_SERVER,)
         await heard.until_call("streams", "r", UpdateType.DELETE, ("film",), removed)
-        assert heard.of("player")[-1] == ("film", PlayerState.NO_PLAY, 0)
+        assert heard.of("player")[-1] == ("film", PlayerState.NO_PLAY, 1004025)
         assert host.state is RoomStateReason.LOGINED
         with pytest.raises(SanderlingError) as caught:
             await host.start_publishing_stream("film", source)
@@ -512,3 +517,67 @@ async def test_a_reconnect_uses_the_renewed_token() -> None:
         await it.node.call(forget())
         proxy.refuses = False
         await recorder.until_call("room", "r", RoomStateReason.RECONNECTED, 0)
+
+
+TOKENS = {
+    "expired": ErrorCode.TOKEN_EXPIRED,
+    "other user": ErrorCode.TOKEN_USER_ID_MISMATCH,
+    "other project": ErrorCode.TOKEN_APP_ID_MISMATCH,
+    "other version": ErrorCode.TOKEN_VERSION_WRONG,
+    "other secret": ErrorCode.AUTHENTICATION_FAILED,
+    "cut short": ErrorCode.AUTHENTICATION_FAILED,
+    "other room": ErrorCode.AUTHENTICATION_FAILED,
+    "none": ErrorCode.TOKEN_MISSING,
+}
+
+
+@pytest.mark.parametrize("what", TOKENS)
+async def test_each_token_that_is_refused_has_its_code(what: str) -> None:
+    async with town() as it:
+        project, now = it.project, time.time()
+        good = it.node.token(project, "alice")
+        token = {
+            "expired": lambda: it.node.token(project, "alice", expire_s=10, now=now - 60),
+            "other user": lambda: it.node.token(project, "bob"),
+            "other project": lambda: tokens.generate(
+                project.app_id ^ 1, "alice", project.server_secret, 60, "", now=now
+            ),
+            "other version": lambda: "03" + good[2:],
+            "other secret": lambda: tokens.generate(project.app_id, "alice", "x" * 32, 60, "", now=now),
+            "cut short": lambda: good[: len(good) // 2],
+            "other room": lambda: it.node.token(project, "alice", room_id="elsewhere"),
+            "none": lambda: "",
+        }[what]()
+        recorder = Recorder()
+        with pytest.raises(SanderlingError) as caught:
+            await it.engine(recorder).login_room("r", User("alice", "Alice"), RoomConfig(token=token))
+        assert caught.value.code == TOKENS[what]
+        await recorder.until_call("room", "r", RoomStateReason.LOGIN_FAILED, int(TOKENS[what]))
+
+
+async def test_a_room_that_is_full() -> None:
+    async with town() as it:
+        config = RoomConfig(token=it.node.token(it.project, "alice"), max_member_count=1)
+        await it.engine().login_room("r", User("alice", "Alice"), config)
+        recorder = Recorder()
+        with pytest.raises(RoomError) as caught:
+            await it.engine(recorder).login_room("r", User("bob", "Bob"), it.config("bob"))
+        assert caught.value.code == ErrorCode.ROOM_FULL
+        await recorder.until_call("room", "r", RoomStateReason.LOGIN_FAILED, 1002034)
+
+
+async def test_first_pictures_and_sizes_are_told() -> None:
+    async with town() as it, pushing() as source:
+        (host, _), (viewer, _) = await it.join("host"), await it.join("viewer")
+        published = host.events(PublisherFirstFrame, PublisherVideoSizeChanged)
+        played = viewer.events(PlayerVideoSizeChanged)
+        await host.start_publishing_stream("film", source)
+        await viewer.start_playing_stream("film")
+        async with asyncio.timeout(20):
+            seen = [await anext(published) for _ in range(3)]
+            assert await anext(played) == PlayerVideoSizeChanged("film", 320, 180)
+        assert seen == [
+            PublisherFirstFrame(Channel.MAIN, "video", sent=False),
+            PublisherVideoSizeChanged(320, 180, Channel.MAIN),
+            PublisherFirstFrame(Channel.MAIN, "video", sent=True),
+        ]

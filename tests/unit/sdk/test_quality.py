@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sanderling import AudioFrame, ErrorCode, PlayError, SanderlingError
+from sanderling import AudioFrame, ErrorCode, PlayError, SanderlingError, StreamQualityLevel
 from sanderling.sdk.audio import AudioShaper
 from sanderling.sdk.frame_queue import FrameQueue
-from sanderling.sdk.quality import Counters, GapMeter, play_quality, publish_quality
+from sanderling.sdk.quality import Counters, GapMeter, network_level, play_quality, publish_quality
 
 MS = 1_000_000
 
@@ -40,6 +40,95 @@ def test_rates_are_of_the_interval_and_counts_of_the_whole() -> None:
     assert quality.concealed_ratio == pytest.approx(0.05)
     assert quality.audio_received_ms == pytest.approx(1800.0)
     assert quality.video_codec == "VP8"
+
+
+def test_every_figure_of_a_play() -> None:
+    before: Counters = {"time_ms": 0.0, "packets_received": 0.0, "jitter_buffer_emitted_count": 0.0}
+    now: Counters = {
+        "time_ms": 2000.0,
+        "packets_received": 198.0,
+        "packets_lost": 2.0,
+        "round_trip_time": 0.04,
+        "bytes_received": 1000.0,
+        "jitter_buffer_delay": 1.0,
+        "jitter_buffer_emitted_count": 50.0,
+        "frozen_ms": 500.0,
+        "running_ms": 1500.0,
+        "estimated_playout_timestamp": 10_020.0,
+    }
+    audio_before: Counters = {"time_ms": 0.0}
+    audio: Counters = {
+        "time_ms": 2000.0,
+        "packets_received": 100.0,
+        "bytes_received": 500.0,
+        "total_samples_received": 96_000.0,
+        "concealed_samples": 9_600.0,
+        "concealment_events": 3.0,
+        "jitter_buffer_delay": 96_000 * 0.03,
+        "jitter_buffer_emitted_count": 96_000.0,
+        "estimated_playout_timestamp": 10_000.0,
+    }
+    quality = play_quality(now, audio, before, audio_before, GapMeter())
+    assert (quality.video_dejitter_fps, quality.video_break_rate, quality.video_decode_ms) == (
+        25.0,
+        0.25,
+        1500.0,
+    )
+    assert (quality.audio_recv_fps, quality.audio_dejitter_fps, quality.audio_render_fps) == (
+        50.0,
+        100.0,
+        100.0,
+    )
+    assert quality.audio_decode_fps == pytest.approx(90.0)
+    assert (quality.audio_break_count, quality.audio_break_ms) == (3, pytest.approx(200.0))
+    assert quality.audio_break_rate == pytest.approx(0.1)
+    assert 1.0 < quality.mos < 4.0
+    assert quality.delay_ms == pytest.approx(30.0)
+    assert quality.peer_to_peer_delay_ms == pytest.approx(50.0)
+    assert quality.level is StreamQualityLevel.EXCELLENT
+    assert quality.av_timestamp_diff_ms == -20.0
+    assert (quality.video_recv_bytes, quality.audio_recv_bytes, quality.total_recv_bytes) == (1000, 500, 1500)
+
+
+def test_every_figure_of_a_publish() -> None:
+    video: Counters = {
+        "time_ms": 1000.0,
+        "bytes_sent": 100.0,
+        "target_bitrate": 900_000.0,
+        "round_trip_time": 0.3,
+    }
+    audio: Counters = {"time_ms": 1000.0, "bytes_sent": 50.0, "packets_sent": 50.0, "captured_seconds": 1.0}
+    quality = publish_quality(video, audio, {"time_ms": 0.0}, {"time_ms": 0.0})
+    assert (quality.video_send_bytes, quality.audio_send_bytes) == (100, 50)
+    assert (quality.audio_send_fps, quality.audio_capture_fps) == (50.0, 100.0)
+    assert quality.video_target_kbps == 900.0
+    assert quality.level is StreamQualityLevel.MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("rtt_ms", "loss", "level"),
+    [
+        (20.0, 0.0, StreamQualityLevel.EXCELLENT),
+        (200.0, 0.0, StreamQualityLevel.GOOD),
+        (20.0, 0.05, StreamQualityLevel.GOOD),
+        (20.0, 0.15, StreamQualityLevel.MEDIUM),
+        (20.0, 0.5, StreamQualityLevel.BAD),
+        (20.0, 0.7, StreamQualityLevel.DIE),
+        (3000.0, 0.0, StreamQualityLevel.DIE),
+    ],
+)
+def test_the_worse_of_round_trip_and_loss_decides(
+    rtt_ms: float, loss: float, level: StreamQualityLevel
+) -> None:
+    assert network_level(rtt_ms, loss) is level
+
+
+def test_the_best_sound_is_better_than_any_other() -> None:
+    perfect = play_quality(
+        {}, {"time_ms": 1.0, "total_samples_received": 480.0}, {}, {"time_ms": 0.0}, GapMeter()
+    )
+    assert perfect.mos == pytest.approx(4.4, abs=0.1)
+    assert play_quality({}, {}, {}, {}, GapMeter()).mos == -1.0
 
 
 def test_without_counters_there_are_only_zeros() -> None:
