@@ -64,6 +64,20 @@ class Watch:
         self._number = stamp.frame
 
 
+async def test_a_page_chooses_its_layer(new_page: NewPage, host: TestServer) -> None:
+    await three_layers(new_page, host)
+    bob = await new_page()
+    await bob.open("bob", autoplay=1, mode=2)
+    await bob.wait_frames("film")
+    for stream_type, height in ((0, 180), (1, 720), (0, 180)):
+        assert await bob.page.evaluate(
+            "type => globalThis.sanderlingDebug.setStreamType('film', type)", stream_type
+        )
+        await bob.wait(
+            "height => document.querySelector('.tile[data-stream=film] video').videoHeight === height", height
+        )
+
+
 async def test_small_is_small_big_is_big_and_nothing_goes_back(
     new_page: NewPage, host: TestServer, project: Project
 ) -> None:

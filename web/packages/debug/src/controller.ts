@@ -88,6 +88,11 @@ export class Controller {
     this.#play(this.#engine, streamID);
   }
 
+  /** Choose the layer of a stream; false when nobody is logged in or the server refused it. */
+  async setStreamType(streamID: string, streamType: 0 | 1 | 2): Promise<boolean> {
+    return (await this.#engine?.setPlayStreamVideoType(streamID, streamType)) ?? false;
+  }
+
   /** True when the login stands. */
   async logIn(): Promise<boolean> {
     if (this.#engine !== undefined) return false;

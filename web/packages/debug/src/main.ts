@@ -23,6 +23,8 @@ Object.assign(globalThis, {
     playAgain: (streamID: string) => {
       controller.playAgain(streamID);
     },
+    /** Layer of a stream published in several: 0 small, 1 big, 2 by the network. */
+    setStreamType: (streamID: string, streamType: 0 | 1 | 2) => controller.setStreamType(streamID, streamType),
   },
 });
 void showVersion();
