@@ -10,6 +10,7 @@ import typer.main
 from architecture.repository import ROOT
 from sanderling.cli.commands.serve import serve
 from sanderling.server.config import ServerConfig
+from sanderling.server.storage.settings import ProjectSettings
 
 ROW = re.compile(r"^\| `(\w+)` \| (?:`(--[a-z-]+)`)? ?\| (.*?) \|", re.MULTILINE)
 TEXT = (ROOT / "docs/reference/serve.md").read_text()
@@ -43,6 +44,14 @@ def test_every_flag_stands_there() -> None:
     assert flags - {"--help"} == set(documented.values()) | {"--config", "--ready-json"}
     for flag in flags:
         assert flag in TEXT
+
+
+def test_every_project_setting_stands_on_its_page_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/reference/project.md").read_text(), re.MULTILINE
+    )
+    settings = {field.name: shown(field.default) for field in msgspec.structs.fields(ProjectSettings)}
+    assert dict(rows) == settings
 
 
 def test_the_firewall_rules_open_the_default_ports() -> None:
