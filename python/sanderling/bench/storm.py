@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["StormOptions", "run_storm"]
 
 STREAM = "bench"
-PACKETS_PER_SECOND = 100
+PACKETS_PER_SECOND = 30
+"""Of the stream: a packet a picture. More would measure how the machine carries the viewers that are there already."""
 WARM_SECONDS = 1.0
 """Before the first arrival: the stream flows."""
 SETTLE_SECONDS = 3.0
