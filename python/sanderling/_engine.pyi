@@ -176,7 +176,9 @@ class Load:
     system refuses, RuntimeError once closed or in a forked child. They wait for the session's thread, some microseconds.
     """
 
-    def __new__(cls, *, threads: int = 1, listen: str = "127.0.0.1", seed: int = 0, loss: float = 0.0) -> Load:
+    def __new__(
+        cls, *, threads: int = 1, listen: str = "127.0.0.1", seed: int = 0, loss: float = 0.0
+    ) -> Load:
         """Start ``threads`` threads (1 to 64) for viewers and one for publishers.
 
         ``listen``: address that sockets are bound to and candidates name. ``seed``: of everything random; 0 = another

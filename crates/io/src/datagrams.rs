@@ -1,11 +1,15 @@
 //! The workers' way of moving datagrams, for other programs of the product that move many.
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use mio::net::UdpSocket;
 
 use crate::config::Backend;
 use crate::transmit::{Entry, MAX_DATAGRAM, Receiver, Sender};
+
+/// No datagram waits for longer in a socket that is read at all.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Reads many datagrams per system call, from any number of sockets.
 pub struct DatagramReceiver(Receiver);
@@ -21,13 +25,29 @@ impl DatagramReceiver {
         self.0.prepare(socket);
     }
 
-    /// Read one batch of what is there and give each datagram away. Returns whether the socket may hold more.
-    pub fn receive(&mut self, socket: &UdpSocket, mut each: impl FnMut(SocketAddr, &[u8])) -> bool {
+    /// Read one batch of what is there and give each datagram away, with its sender and how long it waited to be read
+    /// (zero where the system does not say). Returns whether the socket may hold more.
+    pub fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        mut each: impl FnMut(SocketAddr, Duration, &[u8]),
+    ) -> bool {
         let received = self.0.receive(socket);
+        if received.count == 0 {
+            return received.more;
+        }
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         for message in (0..received.count).filter_map(|index| self.0.message(index)) {
+            // A clock that was set meanwhile must not turn into a wait.
+            let waited = now
+                .checked_sub(Duration::from_nanos(message.stamp_ns))
+                .filter(|waited| message.stamp_ns != 0 && *waited < LONGEST_WAIT)
+                .unwrap_or_default();
             message
                 .datagrams()
-                .for_each(|datagram| each(message.remote, datagram));
+                .for_each(|datagram| each(message.remote, waited, datagram));
         }
         received.more
     }
@@ -119,8 +139,9 @@ mod tests {
         let mut seen = Vec::new();
         // Loopback delivers before `send` returns.
         while seen.len() < 30 {
-            receiver.receive(&to, |source, datagram| {
+            receiver.receive(&to, |source, waited, datagram| {
                 assert_eq!(source, from.local_addr().unwrap());
+                assert!(waited < LONGEST_WAIT);
                 seen.push((datagram[0], datagram.len()));
             });
         }

@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods)] // The border: sockets, clock and threads of a tool.
 
 mod arrivals;
+mod config;
 mod exit;
 mod first;
 mod frames;
@@ -31,8 +32,9 @@ mod viewer;
 mod wheel;
 mod worker;
 
+pub use config::{Config, LoadError, MAX_SLOTS, MAX_THREADS, Report};
 pub use frames::Frame;
-pub use load::{Config, Load, LoadError, MAX_SLOTS, MAX_THREADS, Report};
+pub use load::Load;
 pub use publisher::PublisherReport;
 pub use schedule::Pattern;
 pub use viewer::{StreamReport, Totals, ViewerReport};

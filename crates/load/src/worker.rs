@@ -185,18 +185,20 @@ impl Worker {
         let scratch = &mut self.scratch;
         let mut drained = false;
         for _ in 0..TURN {
-            drained = !self.receiver.receive(socket, |from, bytes| match session {
-                Session::Viewer(viewer) => viewer.receive(now, from, bytes, scratch),
-                Session::Publisher(publisher) => {
-                    let mut exit = Exit {
-                        socket,
-                        buffer,
-                        burst,
-                        refused,
-                    };
-                    publisher.receive(now, from, bytes, scratch, &mut exit);
-                }
-            });
+            drained = !self
+                .receiver
+                .receive(socket, |from, waited, bytes| match session {
+                    Session::Viewer(viewer) => viewer.receive(now, waited, from, bytes, scratch),
+                    Session::Publisher(publisher) => {
+                        let mut exit = Exit {
+                            socket,
+                            buffer,
+                            burst,
+                            refused,
+                        };
+                        publisher.receive(now, from, bytes, scratch, &mut exit);
+                    }
+                });
             if drained {
                 break;
             }

@@ -143,16 +143,17 @@ impl Viewer {
         }
     }
 
-    /// Take in a datagram. `scratch` is room to open it in.
+    /// Take in a datagram that waited so long to be read. `scratch` is room to open it in.
     pub(crate) fn receive(
         &mut self,
         now: Instant,
+        waited: Duration,
         from: std::net::SocketAddr,
         datagram: &[u8],
         scratch: &mut Vec<u8>,
     ) {
         match demux::classify(datagram) {
-            Some(Class::Rtp) => self.receive_rtp(now, datagram, scratch),
+            Some(Class::Rtp) => self.receive_rtp(now, waited, datagram, scratch),
             Some(Class::Rtcp) => self.receive_rtcp(now, datagram, scratch),
             Some(Class::Stun | Class::Dtls) => {
                 self.transport.handle(now, from, datagram);
@@ -162,7 +163,15 @@ impl Viewer {
         }
     }
 
-    fn receive_rtp(&mut self, now: Instant, packet: &[u8], scratch: &mut Vec<u8>) {
+    fn receive_rtp(
+        &mut self,
+        now: Instant,
+        waited: Duration,
+        packet: &[u8],
+        scratch: &mut Vec<u8>,
+    ) {
+        // A generator that comes late to its sockets is no delay of the path: nobody shall believe in a queue there.
+        let arrival = now - waited;
         let Some(header) = rtp::read(packet, self.transport_id) else {
             return;
         };
@@ -175,12 +184,14 @@ impl Viewer {
         };
         self.totals.bytes += packet.len() as u64;
         if let Some(number) = header.transport {
-            self.arrivals.record(now, number);
+            self.arrivals.record(arrival, number);
             self.feedback_at.get_or_insert(now + FEEDBACK_INTERVAL);
         }
         match *format {
-            Format::Media { codec, asks } => self.media(now, &header, codec, asks, packet, scratch),
-            Format::Repair { of } => self.repair(now, &header, of, packet, scratch),
+            Format::Media { codec, asks } => {
+                self.media(now, arrival, &header, codec, asks, packet, scratch)
+            }
+            Format::Repair { of } => self.repair(now, arrival, &header, of, packet, scratch),
         }
     }
 
@@ -197,16 +208,21 @@ impl Viewer {
         drops
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one packet and what is known of it"
+    )]
     fn media(
         &mut self,
         now: Instant,
+        arrival: Instant,
         header: &Header,
         codec: Codec,
         asks: bool,
         packet: &[u8],
         scratch: &mut Vec<u8>,
     ) {
-        let arrival_ns = self.habits.clock.ns(now);
+        let arrival_ns = self.habits.clock.ns(arrival);
         let found = self
             .sources
             .iter()
@@ -235,7 +251,7 @@ impl Viewer {
         if source.reception.came(now, sequence) == Came::Again {
             return;
         }
-        let since = now.saturating_duration_since(self.habits.clock.epoch);
+        let since = arrival.saturating_duration_since(self.habits.clock.epoch);
         source.reception.transit(since, header.timestamp);
         if !source.is_watched() {
             return;
@@ -264,6 +280,7 @@ impl Viewer {
     fn repair(
         &mut self,
         now: Instant,
+        arrival: Instant,
         header: &Header,
         of: u8,
         packet: &[u8],
@@ -327,7 +344,7 @@ impl Viewer {
             return;
         };
         if source.reception.repaired(now, original) != Came::Again && source.is_watched() {
-            let arrival_ns = self.habits.clock.ns(now);
+            let arrival_ns = self.habits.clock.ns(arrival);
             source.watch(
                 original,
                 header.timestamp,

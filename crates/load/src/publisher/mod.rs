@@ -1,5 +1,7 @@
 //! A publisher: sends frames it is given, or the pattern, and answers what the server asks for.
 
+mod report;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,6 +17,8 @@ use crate::rtcp::{self, Said, Writer};
 use crate::rtp::{HEADER_LIMIT, Outgoing};
 use crate::schedule::{Pattern, Schedule};
 use crate::sdp::{Description, MID, PublisherOffer, TRANSPORT_WIDE_CC, Unusable};
+
+pub use report::PublisherReport;
 
 /// Largest payload of a frame's packets: what libwebrtc makes of an MTU of 1 200 bytes.
 const PAYLOAD_LIMIT: usize = 1_160;
@@ -32,31 +36,6 @@ const SOUND: [u8; 60] = {
 };
 /// Seconds between 1900, where NTP begins, and 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
-
-/// What a publisher did and was asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PublisherReport {
-    /// Whether media may flow.
-    pub connected: bool,
-    /// When ICE and DTLS were done, nanoseconds of the caller's clock.
-    pub connected_ns: Option<u64>,
-    /// Packets of video that were sent, repairs not counted.
-    pub packets_sent: u64,
-    /// Bytes of their datagrams.
-    pub bytes_sent: u64,
-    /// Key frames that were asked for.
-    pub key_frame_requests: u64,
-    /// When, nanoseconds of the caller's clock; the first hundred thousand.
-    pub request_times_ns: Vec<u64>,
-    /// Numbers of packets that were asked for again.
-    pub nacks: u64,
-    /// Repairs that were sent.
-    pub repairs_sent: u64,
-    /// Packets of the pattern that were due too long ago to be sent.
-    pub skipped: u64,
-    /// Why the connection is over.
-    pub ended: Option<String>,
-}
 
 /// What was agreed on for sending.
 #[derive(Debug, Clone, Copy, Default)]
