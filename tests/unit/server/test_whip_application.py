@@ -42,8 +42,11 @@ class Site:
             "content-type": "application/sdp",
         }
 
-    async def request(self, method: str, path: str, *, prefix: str = "", **more: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(app=cast(Any, Proxied(self.app, prefix=prefix)))
+    async def request(
+        self, method: str, path: str, *, prefix: str = "", proxies: tuple[str, ...] = (), **more: Any
+    ) -> httpx.Response:
+        app = Proxied(self.app, proxies=proxies, prefix=prefix)
+        transport = httpx.ASGITransport(app=cast(Any, app))
         headers = {**self.headers, **more.pop("headers", {})}
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, headers=headers, **more)
@@ -137,6 +140,18 @@ async def test_posts_of_one_source_are_limited(site, world, kind):
     assert world.rooms.counts()["connections"] == 0
     # Questions about the endpoint are not posts.
     assert (await site.request("OPTIONS", site.path)).status_code == 200
+
+
+async def test_behind_a_proxy_each_client_is_a_source(site):
+    async def post(client: str, *proxies: str) -> int:
+        headers = {"authorization": "", "x-forwarded-for": client}
+        return (await site.post(headers=headers, proxies=proxies)).status_code
+
+    believed = "127.0.0.1"
+    assert [await post("192.0.2.1", believed) for _ in range(3)] == [401, 401, 429]
+    assert await post("192.0.2.2", believed) == 401
+    # A header of somebody who is no proxy makes nobody another source.
+    assert [await post(f"192.0.2.{number}") for number in range(3, 6)] == [401, 401, 429]
 
 
 async def test_another_user_cannot_end_a_session(site, world):
