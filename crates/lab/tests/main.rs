@@ -4,5 +4,6 @@
 mod first_frame;
 mod lifetime;
 mod loss;
+mod narrow;
 mod publish_play;
 mod random_life;

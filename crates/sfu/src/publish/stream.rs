@@ -17,6 +17,9 @@ const PROBE: Duration = Duration::from_secs(1);
 /// A key frame that is still damaged after so long will not be repaired.
 const REPAIRED: Duration = Duration::from_millis(200);
 
+/// Bytes that RTP with its extensions and SRTP add to a packet.
+const HEADERS: usize = 48;
+
 /// A bind that waits for another worker to say what the stream consists of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PendingBind {
@@ -77,6 +80,8 @@ pub(crate) struct Stream {
     /// Packets that came in together and have not been forwarded yet, in the order in which they came.
     pub(crate) burst: Vec<Packet>,
     pub(crate) layers: Layers,
+    /// Rate of the sound, as a layer of its own.
+    pub(crate) sound: Layers,
     /// Round trip to the publisher, as far as it is known.
     pub(crate) round_trip: Duration,
     key_frames: Vec<KeyFrames>,
@@ -97,6 +102,7 @@ impl Stream {
             store: LayerStore::default(),
             burst: Vec::new(),
             layers: Layers::default(),
+            sound: Layers::default(),
             round_trip: Duration::ZERO,
             key_frames: Vec::new(),
             spreads: Vec::new(),
@@ -202,6 +208,12 @@ impl Stream {
     /// When to look after the answer to a request.
     pub(crate) fn answer_due(&self, layer: u8) -> Option<Instant> {
         self.key_frames.get(usize::from(layer))?.answer_due()
+    }
+
+    /// Count a packet of sound, whose headers are as large as itself.
+    pub(crate) fn count_sound(&mut self, now: Instant, packet: &Packet) {
+        let bytes = packet.payload.len() + HEADERS;
+        self.sound.count(now, 0, bytes);
     }
 
     /// Count a video packet and keep it for those who miss it or come later. `here`: this is the worker of the

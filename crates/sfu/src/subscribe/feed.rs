@@ -22,6 +22,8 @@ const PROBING: f64 = 1.5;
 /// A path whose estimate is lower has shown a limit, bits per second. Only there a key frame that comes live may take
 /// longer than [`SPREAD`].
 const NARROW: f64 = 8_000_000.0;
+/// Pictures that are so far behind on a path that carries too little are left out until the next key frame.
+const LATE: Duration = Duration::from_millis(500);
 /// Time that unused rate is saved up for.
 const CREDIT: Duration = Duration::from_millis(5);
 
@@ -108,23 +110,25 @@ impl Cursor {
         gop.key().is_some_and(|key| key.timestamp == self.key)
     }
 
-    /// Time has passed. `layer_rate` and `estimate` in bits per second.
+    /// Time has passed. `layer_rate` and `estimate` in bits per second; `share` of the layer's rate is all that there
+    /// is, where the viewer's path carries less.
     pub(crate) fn advance(
         &mut self,
         now: Instant,
         gop: &GopCache,
         layer_rate: f64,
         estimate: Option<f64>,
+        share: Option<f64>,
     ) {
         let network = estimate.map_or(UNKNOWN_NETWORK, |estimate| PROBING * estimate);
         let backlog = gop.bytes().saturating_sub(self.passed);
         self.planned = self.planned.max(backlog);
         let most = self.planned as f64 * 8.0 / SPREAD.as_secs_f64();
         let wide = estimate.is_none_or(|estimate| estimate >= NARROW);
-        self.rate = if self.live && wide {
-            most / 8.0
-        } else {
-            (FASTER * layer_rate).max(network).min(most) / 8.0
+        self.rate = match share {
+            Some(share) => share * layer_rate / 8.0,
+            None if self.live && wide => most / 8.0,
+            None => (FASTER * layer_rate).max(network).min(most) / 8.0,
         };
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         let saved = self.rate * CREDIT.as_secs_f64();
@@ -135,6 +139,12 @@ impl Cursor {
     /// Whether something may leave now.
     pub(crate) fn may_send(&self) -> bool {
         self.credit >= 0.0
+    }
+
+    /// Whether a packet comes too late to be worth what the path has left: no part of it left, and it has waited.
+    pub(crate) fn is_late(&self, packet: &Packet, now: Instant) -> bool {
+        let waited = now.saturating_duration_since(packet.arrival);
+        packet.frame_start && packet.timestamp != self.key && waited > LATE
     }
 
     /// A packet of the store left.
@@ -165,8 +175,8 @@ pub(crate) struct Feed {
     pub(crate) listed: bool,
     /// Nothing goes out because the viewer's network carries nothing more.
     pub(crate) held: bool,
-    /// When the last replay began.
-    pub(crate) replayed: Option<Instant>,
+    /// When the last replay began, or a key frame was asked for.
+    pub(crate) refreshed: Option<Instant>,
     mode: Mode,
 }
 
@@ -179,7 +189,7 @@ impl Feed {
             cursor: None,
             listed: false,
             held,
-            replayed: None,
+            refreshed: None,
             mode: Mode::Waiting,
         }
     }
@@ -237,14 +247,14 @@ impl Feed {
             at: now,
             rate: 0.0,
         });
-        self.replayed = Some(now);
         self.mode = if still { Mode::Still } else { Mode::Replay };
     }
 
     /// Fall behind with a packet of the running source: a large key frame came faster than it should leave.
-    pub(crate) fn follow(&mut self, now: Instant, packet: &Packet, gop: &GopCache) {
+    /// False when nothing is cached to fall behind in.
+    pub(crate) fn follow(&mut self, now: Instant, packet: &Packet, gop: &GopCache) -> bool {
         let Some(key) = gop.key() else {
-            return;
+            return false;
         };
         let ahead: usize = gop
             .from(packet.sequence)
@@ -263,5 +273,6 @@ impl Feed {
             at: now,
             rate: 0.0,
         });
+        true
     }
 }

@@ -18,12 +18,21 @@ const HEADROOM: (f64, Duration) = (1.25, Duration::from_secs(2));
 const PAUSE: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(4));
 /// Pictures that went on for so long did not go on too early.
 const PROVEN: Duration = Duration::from_secs(10);
+/// Share of the estimate that is used on a path that carries less than the pictures, and how much more than them it
+/// has to carry before they flow freely again.
+const NARROW: (f64, f64) = (0.85, 1.1);
+/// Where no queue grew for so long, so much of the estimate is used: what comes through raises it.
+const PROBE: (f64, Duration) = (1.5, Duration::from_secs(3));
+/// Least share of their rate that pictures get there: a key frame every now and then.
+const LEAST: f64 = 0.05;
 
 /// What is sent to a viewer, bits per second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     /// Everything.
     pub(crate) now: f64,
+    /// Sound alone.
+    pub(crate) sound: f64,
     /// Everything, with the next higher layer; `None` when there is none that was left.
     pub(crate) higher: Option<f64>,
     /// There is a lower layer.
@@ -51,10 +60,14 @@ pub(crate) struct Safety {
     stepped: Option<Instant>,
     short_since: Option<Instant>,
     congested_since: Option<Instant>,
+    /// When a queue grew last.
+    congested_at: Option<Instant>,
     headroom_since: Option<Instant>,
     paused: Option<Instant>,
     resumed: Option<Instant>,
     pause: Duration,
+    /// Share of their rate that pictures get on a path that carries less.
+    share: Option<f64>,
     estimate: Option<f64>,
 }
 
@@ -66,10 +79,12 @@ impl Safety {
             stepped: None,
             short_since: None,
             congested_since: None,
+            congested_at: None,
             headroom_since: None,
             paused: None,
             resumed: None,
             pause: PAUSE.0,
+            share: None,
             estimate: None,
         }
     }
@@ -82,6 +97,11 @@ impl Safety {
     /// Whether no pictures are sent.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    /// Share of their rate that pictures get; `None`: all that they want. What does not fit is left out frame by frame.
+    pub(crate) fn share(&self) -> Option<f64> {
+        self.share
     }
 
     /// Bits per second that the network carries, as of the last look.
@@ -102,16 +122,24 @@ impl Safety {
     pub(crate) fn judge(&mut self, now: Instant, allowance: Option<Allowance>, load: Load) -> Step {
         self.estimate = allowance.map(|allowance| allowance.bits_per_second);
         let congested = allowance.is_some_and(|allowance| allowance.congested);
+        let carried = allowance.map_or(f64::INFINITY, |allowance| allowance.bits_per_second);
         let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        if congested {
+            self.congested_at = Some(now);
+        }
+        let probes = since(self.congested_at).is_some_and(|time| time >= PROBE.1);
+        let used = if probes { PROBE.0 } else { NARROW.0 };
         if let Some(paused) = since(self.paused) {
             if congested || paused < self.pause {
                 return Step::Stay;
             }
             (self.paused, self.resumed) = (None, Some(now));
             self.congested_since = None;
+            self.share = (carried < load.now).then_some(LEAST);
+            self.divide(carried, load, used);
             return Step::Resume;
         }
-        let carried = allowance.map_or(f64::INFINITY, |allowance| allowance.bits_per_second);
+        self.divide(carried, load, used);
         let short = carried < load.now;
         self.short_since = short.then(|| self.short_since.unwrap_or(now));
         let fits = load
@@ -121,7 +149,8 @@ impl Safety {
         self.congested_since = congested.then(|| self.congested_since.unwrap_or(now));
         // The queue of a key frame or a replay grows too; where the path carries the rest, it is gone soon.
         let stuck = since(self.congested_since).is_some_and(|time| time >= STUCK);
-        let overrun = congested && (short || stuck);
+        // Where pictures get a share only, they have less already.
+        let overrun = congested && (short && self.share.is_none() || stuck);
         let settled = since(self.stepped).is_none_or(|time| time >= SETTLE);
         let too_much = overrun || since(self.short_since).is_some_and(|time| time >= SHORT);
         if too_much && load.lower {
@@ -144,6 +173,14 @@ impl Safety {
         Step::Stay
     }
 
+    /// Divide what a path carries that carries too little.
+    fn divide(&mut self, carried: f64, load: Load, used: f64) {
+        let pictures = (load.now - load.sound).max(1.0);
+        let share = used * (carried - load.sound) / pictures;
+        let narrow = self.share.is_some() && carried < NARROW.1 * load.now;
+        self.share = narrow.then(|| share.clamp(LEAST, 1.0));
+    }
+
     fn step(&mut self, now: Instant, steps: usize) -> Step {
         self.steps = steps;
         self.stepped = Some(now);
@@ -153,7 +190,7 @@ impl Safety {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
@@ -170,6 +207,7 @@ mod tests {
 
     const ALONE: Load = Load {
         now: 1e6,
+        sound: 1e5,
         higher: None,
         lower: false,
     };
@@ -198,6 +236,21 @@ mod tests {
         assert_eq!(step, Step::Stay, "the queue is still there");
         let step = safety.judge(at(start, 5_500), path(5e5, false), ALONE);
         assert_eq!((step, safety.is_paused()), (Step::Resume, false));
+        // Pictures get what sound leaves them, until there is room for all.
+        let share = safety.share().unwrap();
+        assert!((share - 0.85 * 4.0 / 9.0).abs() < 1e-6, "{share}");
+        for (carried, share) in [
+            (1.05e6, Some(0.85 * 9.5 / 9.0)),
+            (5e4, Some(LEAST)),
+            (1.2e6, None),
+        ] {
+            safety.judge(at(start, 6_000), path(carried, false), ALONE);
+            let same = match (safety.share(), share) {
+                (Some(got), Some(share)) => (got - share).abs() < 1e-6,
+                (got, share) => got == share,
+            };
+            assert!(same, "{carried}: {:?}", safety.share());
+        }
     }
 
     #[test]
@@ -233,7 +286,8 @@ mod tests {
         }
         assert_eq!(pauses[..5], [400, 800, 1_600, 3_200, 4_000]);
         assert!(!safety.is_paused());
-        let step = safety.judge(at(start, 60_000), path(5e5, true), ALONE);
+        safety.judge(at(start, 60_000), path(2e6, false), ALONE);
+        let step = safety.judge(at(start, 60_050), path(5e5, true), ALONE);
         assert_eq!((step, safety.pause), (Step::Pause, PAUSE.0));
     }
 
@@ -242,6 +296,7 @@ mod tests {
         let (start, mut safety) = (Instant::now(), Safety::new());
         let both = |now, higher| Load {
             now,
+            sound: 0.0,
             higher,
             lower: true,
         };
@@ -254,6 +309,7 @@ mod tests {
         assert_eq!((step, safety.steps()), (Step::Layers, 2));
         let lowest = Load {
             now: 5e5,
+            sound: 0.0,
             higher: Some(1.5e6),
             lower: false,
         };

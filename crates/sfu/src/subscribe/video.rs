@@ -117,6 +117,7 @@ impl<S: Session> Viewer<S> {
         if feed.held || forwarder.source() == Some(source) && !afresh && !still {
             return Begun::default();
         }
+        feed.refreshed = Some(now);
         let wanted = feed.wanted;
         let deaf = stream.is_deaf();
         let needed = stream.store.gop(wanted, |gop| {
@@ -156,9 +157,11 @@ impl<S: Session> Viewer<S> {
         behind: &mut bool,
         batch: &mut B,
     ) -> Forwarded {
+        let narrow = self.safety.share().is_some();
         let Some((session, binding, forwarder)) = self.video(slot) else {
             return Forwarded::No;
         };
+        let spread = mark.spread || narrow;
         let (id, layer) = (binding.stream, packet.layer);
         let feed = &mut binding.feed;
         let runs = forwarder.source() == Some(Source { stream: id, layer });
@@ -166,7 +169,7 @@ impl<S: Session> Viewer<S> {
             && !feed.held
             && (!runs && layer == feed.wanted || feed.cursor.is_some_and(|c| c.layer == layer));
         if begins {
-            if mark.more || mark.spread {
+            if mark.more || spread {
                 // In front of it something else has to go.
                 stream.store.gop(layer, |gop| {
                     if gop.key().is_some_and(|key| key.sequence == packet.sequence) {
@@ -184,8 +187,7 @@ impl<S: Session> Viewer<S> {
             if packet.sequence >= cursor.next {
                 return Forwarded::No;
             }
-        } else if mark.spread {
-            stream.store.gop(layer, |gop| feed.follow(now, packet, gop));
+        } else if spread && stream.store.gop(layer, |gop| feed.follow(now, packet, gop)) {
             *behind |= !std::mem::replace(&mut feed.listed, true);
             return Forwarded::No;
         }
@@ -211,6 +213,7 @@ impl<S: Session> Viewer<S> {
         batch: &mut B,
     ) -> Paced {
         let mut paced = Paced::default();
+        let share = self.safety.share();
         let estimate = self.session.allowance(now);
         let estimate = estimate.map(|allowance| allowance.bits_per_second);
         let Some((session, binding, forwarder)) = self.video(slot) else {
@@ -222,11 +225,12 @@ impl<S: Session> Viewer<S> {
         };
         let id = binding.stream;
         let rate = stream.layers.rate(cursor.layer, now);
+        let mut dropped = false;
         let caught_up = stream.store.gop(cursor.layer, |gop| {
             if !cursor.stands_in(gop) {
                 return None;
             }
-            cursor.advance(now, gop, rate, estimate);
+            cursor.advance(now, gop, rate, estimate, share);
             let key = gop.key().map(|key| key.timestamp);
             let mut send =
                 |packet: &Packet, rewritten: Option<(sanderling_rtc::Header, Instant)>| {
@@ -253,6 +257,10 @@ impl<S: Session> Viewer<S> {
                 if cursor.still && Some(packet.timestamp) != key {
                     return Some(true);
                 }
+                if share.is_some() && cursor.is_late(packet, now) {
+                    dropped = true;
+                    return None;
+                }
                 if !cursor.may_send() {
                     return Some(false);
                 }
@@ -271,7 +279,7 @@ impl<S: Session> Viewer<S> {
             Some(true) => feed.lost(forwarder),
             None => {
                 feed.lost(forwarder);
-                paced.key_frame = Some(feed.wanted);
+                paced.key_frame = (!dropped).then_some(feed.wanted);
             }
         }
         feed.listed = feed.cursor.is_some();

@@ -206,8 +206,9 @@ impl Worker {
         let mut changes = Changes::default();
         let mut marks = [Mark::default(); TRAIN];
         for (packet, mark) in train.iter().zip(&mut marks) {
-            if packet.kind == Kind::Video {
-                *mark = stream.keep(now, packet, here, &mut changes);
+            match packet.kind {
+                Kind::Audio => stream.count_sound(now, packet),
+                Kind::Video => *mark = stream.keep(now, packet, here, &mut changes),
             }
         }
         let mut paced = std::mem::take(&mut stream.paced);

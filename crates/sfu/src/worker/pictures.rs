@@ -13,8 +13,9 @@ use crate::{LayerChoice, Output, PeerMessage, Reason, SessionId, StreamId, Ticke
 /// A viewer that lost the picture of a publisher who answers no requests gets a replay no more often than this.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Rate that sound is taken to have, bits per second: Opus music in stereo with its headers.
-const SOUND: f64 = 100_000.0;
+/// A viewer on a path that carries too little gets a new picture so often at the least. Its key frames are everybody's,
+/// so this is no less than what is decent to all.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(3);
 
 impl Worker {
     /// Bring a viewer's pictures of a stream to where they should be.
@@ -51,9 +52,12 @@ impl Worker {
             return;
         };
         let (id, feed) = (binding.stream, &binding.feed);
-        let recent = feed
-            .replayed
-            .is_some_and(|at| now.saturating_duration_since(at) < REPLAY_INTERVAL);
+        let since = feed.refreshed.map(|at| now.saturating_duration_since(at));
+        let recent = since.is_some_and(|time| time < REPLAY_INTERVAL);
+        if feed.held || viewer.safety.share().is_some() {
+            // It loses what does not fit, and no key frame would help against that.
+            return;
+        }
         let layer = viewer.layer(slot).unwrap_or(feed.wanted);
         let deaf = self.streams.get(&id).is_some_and(|stream| stream.is_deaf());
         if !deaf {
@@ -131,15 +135,15 @@ impl Worker {
             return;
         }
         let steps = viewer.safety.steps();
-        let (mut load, mut more) = (0.0, 0.0);
+        let (mut load, mut more, mut all_sound) = (0.0, 0.0, 0.0);
         let (mut lower, mut higher) = (false, false);
         for (slot, binding) in viewer.bindings() {
             let Some(stream) = self.streams.get(&binding.stream) else {
                 continue;
             };
-            let sound = if binding.audio { SOUND } else { 0.0 };
-            load += sound;
-            more += sound;
+            if binding.audio {
+                all_sound += stream.sound.rate(0, now);
+            }
             if binding.video {
                 let pick = |steps| stream.layers.pick(binding.feed.choice, steps);
                 let layer = viewer.layer(slot).unwrap_or(pick(steps));
@@ -151,18 +155,37 @@ impl Worker {
             }
         }
         let load = Load {
-            now: load,
-            higher: higher.then_some(more),
+            now: load + all_sound,
+            sound: all_sound,
+            higher: higher.then_some(more + all_sound),
             lower,
         };
         let allowance = viewer.session.allowance(now);
         match viewer.safety.judge(now, allowance, load) {
-            Step::Stay => return,
+            Step::Stay => return self.refresh(now, session),
             Step::Pause => return viewer.hold(true),
             Step::Resume => viewer.hold(false),
             Step::Layers => {}
         }
         self.begin_all(now, session);
+    }
+
+    /// Pictures that were left out of a path that carries too little begin anew every now and then.
+    fn refresh(&mut self, now: Instant, session: SessionId) {
+        let Some(viewer) = self.viewers.get(&session) else {
+            return;
+        };
+        if viewer.safety.share().is_none() {
+            return;
+        }
+        let due = viewer.bindings().find(|(slot, binding)| {
+            let since = binding.feed.refreshed;
+            let since = since.map(|at| now.saturating_duration_since(at));
+            viewer.waits(*slot).is_some() && since.is_none_or(|time| time >= REFRESH_INTERVAL)
+        });
+        if let Some((slot, stream)) = due.map(|(slot, binding)| (slot, binding.stream)) {
+            self.begin(now, session, slot, stream, false);
+        }
     }
 
     /// Bring all pictures of a viewer to where they should be.

@@ -79,6 +79,9 @@ impl Worker {
                             json.key("estimate_bps", |json| json.plain(bits as u64));
                         }
                         json.key("layers_down", |json| json.plain(viewer.safety.steps()));
+                        if let Some(share) = viewer.safety.share() {
+                            json.key("pictures_share", |json| json.plain(share));
+                        }
                         json.key("pictures_paused", |json| {
                             json.plain(viewer.safety.is_paused());
                         });

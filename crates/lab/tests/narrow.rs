@@ -1,0 +1,111 @@
+//! Viewers whose network carries less than the stream.
+
+use std::time::Duration;
+
+use sanderling_lab::{Lab, Link, PeerId, Replay, Source, ms, secs};
+
+/// Delays of sound that came in a time, as the lab's sound is made every 20 ms; and the longest silence.
+fn sound(lab: &Lab, guest: PeerId, from: Duration) -> (Vec<Duration>, Duration) {
+    let heard: Vec<_> = lab
+        .seen(guest)
+        .audio
+        .iter()
+        .filter(|p| p.at > from)
+        .collect();
+    let began = lab
+        .seen(guest)
+        .audio
+        .iter()
+        .map(|p| p.at - ms(20 * p.number))
+        .min();
+    let began = began.unwrap_or_default();
+    let delays = heard
+        .iter()
+        .map(|p| p.at - ms(20 * p.number) - began)
+        .collect();
+    let silences = heard.windows(2).map(|pair| pair[1].at - pair[0].at);
+    (delays, silences.max().unwrap_or(Duration::MAX))
+}
+
+#[test]
+fn on_a_link_that_is_too_narrow_sound_goes_on_and_no_queue_stands() {
+    for seed in Replay::seeds(0..3) {
+        let _replay = Replay::new("on_a_link_that_is_too_narrow", seed);
+        for rate in [200_000, 400_000] {
+            let clean = Link::clean().delay(ms(10));
+            let mut lab = Lab::seed(seed);
+            // 0.6 Mb/s of pictures; a queue that could hold three seconds.
+            let host = lab.publisher("host", Source::vp8(25), clean);
+            let guest = lab.viewer("guest", clean);
+            lab.run(secs(1));
+            lab.play(guest, host);
+            lab.run(secs(5));
+            lab.relink(guest, clean.rate(rate).queue(secs(3)));
+            let narrowed = lab.elapsed();
+            lab.run(secs(20));
+            let (delays, silence) = sound(&lab, guest, narrowed);
+            let worst = delays.iter().max().copied().unwrap_or_default();
+            assert!(
+                delays.len() >= 900,
+                "{rate}: {} packets of sound",
+                delays.len()
+            );
+            assert!(silence < ms(400), "{rate}: silent for {silence:?}");
+            assert!(worst < ms(1_000), "{rate}: sound late by {worst:?}");
+            // The queue is gone most of the time, not bounded by the link's patience.
+            let late = delays.iter().filter(|delay| **delay > ms(400)).count();
+            assert!(
+                late * 20 < delays.len(),
+                "{rate}: {late} of {}",
+                delays.len()
+            );
+            let seen = lab.seen(guest).video.iter();
+            let shown: Vec<_> = seen
+                .filter(|f| f.shown && f.at > narrowed + secs(1))
+                .collect();
+            assert!(shown.len() >= 5, "{rate}: {} pictures", shown.len());
+            // Its key frames do not become everybody's.
+            assert!(
+                lab.key_frames_asked(host) <= 25,
+                "{}",
+                lab.key_frames_asked(host)
+            );
+            // The link is wide again.
+            lab.relink(guest, clean);
+            lab.run(secs(15));
+            let wide = lab.elapsed() - secs(2);
+            let seen = lab.seen(guest).video.iter();
+            let frames = seen.filter(|f| f.shown && f.at > wide).count();
+            assert!(frames >= 45, "{rate}: {frames} frames in the last 2 s");
+        }
+    }
+}
+
+#[test]
+fn a_viewer_on_a_narrow_link_harms_no_other() {
+    for seed in Replay::seeds(0..2) {
+        let _replay = Replay::new("a_viewer_on_a_narrow_link", seed);
+        let clean = Link::clean().delay(ms(10));
+        let mut lab = Lab::seed(seed);
+        let host = lab.publisher("host", Source::vp8(25), clean);
+        let narrow = lab.viewer("narrow", clean.rate(150_000).queue(secs(1)));
+        let wide = lab.viewer("wide", clean);
+        lab.run(secs(1));
+        lab.play(narrow, host);
+        lab.play(wide, host);
+        lab.run(secs(15));
+        let numbers = lab.seen(wide).numbers();
+        assert!(numbers.len() >= 370, "{}", numbers.len());
+        assert!(
+            lab.seen(wide).longest_gap() < ms(200),
+            "{:?}",
+            lab.seen(wide).longest_gap()
+        );
+        let (delays, silence) = sound(&lab, narrow, secs(3));
+        assert!(
+            delays.len() > 500 && silence < ms(700),
+            "{} {silence:?}",
+            delays.len()
+        );
+    }
+}
