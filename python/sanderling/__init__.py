@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         PlayerMediaBreak,
         PlayerQualityUpdate,
         PlayerResourceUpdate,
+        PlayerSei,
         PlayerStateUpdate,
         PlayerStreamEvent,
         PlayerVideoSizeChanged,
@@ -127,7 +128,7 @@ _MODULES = {
     "sdk.events": (
         "BarrageMessage BarrageMessageReceived BroadcastMessage BroadcastMessageReceived "
         "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerFirstAudio "
-        "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerStateUpdate "
+        "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerSei PlayerStateUpdate "
         "PlayerStreamEvent PlayerVideoSizeChanged PublisherFirstFrame PublisherQualityUpdate "
         "PublisherStateUpdate PublisherStreamEvent PublisherVideoSizeChanged RemoteCameraStateUpdate "
         "RemoteMicStateUpdate RoomExtraInfo RoomExtraInfoUpdate RoomOnlineUserCountUpdate RoomStateChanged "
@@ -187,6 +188,7 @@ __all__ = [
     "PlayerMediaEvent",
     "PlayerQualityUpdate",
     "PlayerResourceUpdate",
+    "PlayerSei",
     "PlayerState",
     "PlayerStateUpdate",
     "PlayerStreamEvent",

@@ -128,6 +128,7 @@ class PublisherConfig:
 
     ``video_bitrate_kbps``: the ceiling; the link decides below it. ``fps``: ceiling of the frame rate.
     ``audio_bitrate_kbps``: of Opus. ``extra_info``: below 1024 bytes, seen by everybody in the room.
+    ``sei``: be ready for ``Publisher.send_sei``; without it the first one makes the encoder begin anew.
     """
 
     video_codec: VideoCodec = VideoCodec.VP8
@@ -137,6 +138,7 @@ class PublisherConfig:
     stereo: bool = True
     degradation: DegradationPreference = DegradationPreference.MAINTAIN_FRAMERATE
     extra_info: str = ""
+    sei: bool = False
 
     def __post_init__(self) -> None:
         if not 10 <= self.video_bitrate_kbps <= 100_000:
@@ -169,7 +171,8 @@ class PlayerConfig:
 
     ``custom``: for resource mode CUSTOM. ``switch_mode`` and ``when_stop_publish``: for mode DEFAULT, what happens when
     this user begins and ends to publish. ``video_type``: the layer of a stream published in several, until
-    ``set_play_stream_video_type`` chooses another.
+    ``set_play_stream_video_type`` chooses another. ``sei``: take the data out of the pictures that their publisher
+    sent with them; each picture then passes through this process once more.
     """
 
     resource_mode: ResourceMode = ResourceMode.DEFAULT
@@ -179,6 +182,7 @@ class PlayerConfig:
     switch_mode: ResourceSwitchMode = ResourceSwitchMode.DEFAULT
     when_stop_publish: StreamResourceType = StreamResourceType.DEFAULT
     video_type: VideoStreamType = VideoStreamType.DEFAULT
+    sei: bool = False
 
     def __post_init__(self) -> None:
         if not self.audio and not self.video:

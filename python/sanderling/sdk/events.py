@@ -42,6 +42,7 @@ __all__ = [
     "PlayerMediaBreak",
     "PlayerQualityUpdate",
     "PlayerResourceUpdate",
+    "PlayerSei",
     "PlayerStateUpdate",
     "PlayerStreamEvent",
     "PlayerVideoSizeChanged",
@@ -306,6 +307,15 @@ class PlayerMediaBreak(Event):
 
     stream_id: str
     event: PlayerMediaEvent
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerSei(Event):
+    """Data that was sent with a picture, right before that picture; ``rtp_timestamp`` is the picture's."""
+
+    stream_id: str
+    data: bytes
+    rtp_timestamp: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,9 @@ class EventHandler:
     def on_player_media_event(self, stream_id: str, event: PlayerMediaEvent) -> Result:
         """Sound or picture of a play broke off or goes on."""
 
+    def on_player_recv_sei(self, stream_id: str, data: bytes) -> Result:
+        """Data that was sent with a picture, before that picture is handed on; needs ``PlayerConfig.sei``."""
+
     def on_player_recv_audio_first_frame(self, stream_id: str) -> Result:
         """The first sound arrived."""
 
@@ -229,6 +232,7 @@ _delivers(
 _delivers(events.PlayerQualityUpdate, lambda h, e: h.on_player_quality_update(e.stream_id, e.quality))
 _delivers(events.PlayerStreamEvent, lambda h, e: h.on_player_stream_event(e.event, e.stream_id, e.extra_info))
 _delivers(events.PlayerMediaBreak, lambda h, e: h.on_player_media_event(e.stream_id, e.event))
+_delivers(events.PlayerSei, lambda h, e: h.on_player_recv_sei(e.stream_id, e.data))
 _delivers(events.PlayerFirstAudio, lambda h, e: h.on_player_recv_audio_first_frame(e.stream_id))
 _delivers(
     events.PlayerVideoSizeChanged, lambda h, e: h.on_player_video_size_changed(e.stream_id, e.width, e.height)

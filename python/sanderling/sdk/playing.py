@@ -29,6 +29,7 @@ from sanderling.sdk.events import (
     PlayerMediaBreak,
     PlayerQualityUpdate,
     PlayerResourceUpdate,
+    PlayerSei,
     PlayerStateUpdate,
     PlayerStreamEvent,
     PlayerVideoSizeChanged,
@@ -65,7 +66,7 @@ class Player:
         self._registered = False
         self._came = asyncio.Event()
         self._again = asyncio.Event()
-        self._media = Reception(self._picture)
+        self._media = Reception(self._picture, self._sei if config.sei else None)
         self._bound = False
         self._retrying = False
         self._size = (0, 0)
@@ -379,6 +380,9 @@ class Player:
             self._room.render(RemoteVideoFrame(self.stream_id, frame))
             if is_first:
                 self._room.emit(PlayerFirstFrame(self.stream_id, rendered=True))
+
+    def _sei(self, data: bytes, rtp_timestamp: int) -> None:
+        self._room.emit(PlayerSei(self.stream_id, data, rtp_timestamp))
 
     def _break(self, kind: str, event: PlayerMediaEvent) -> None:
         if kind not in self._broken:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sanderling.enums import Channel, PublisherState, RemoteDeviceState, StreamEvent
+from sanderling.enums import Channel, PublisherState, StreamEvent
 from sanderling.errors import ErrorCode, PublishError, RateLimited, SanderlingError, error_for
 from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import Backoff, is_passing
 from sanderling.sdk.config import PublisherConfig, check_extra_info
+from sanderling.sdk.devices import Devices
 from sanderling.sdk.events import (
     PublisherFirstFrame,
     PublisherQualityUpdate,
@@ -21,17 +22,23 @@ from sanderling.sdk.events import (
     PublisherVideoSizeChanged,
 )
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
+from sanderling.sdk.rate import Rate
+from sanderling.sdk.side_data import CARRIERS, MAX_SEI
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
     from sanderling.sdk.room import Room
     from sanderling.sdk.webrtc.publisher import PublisherTransport
+    from sanderling.sdk.webrtc.side_data import SideDataWriter
     from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
 
 __all__ = ["Publisher", "Publishing"]
 
 log = logging.getLogger("sanderling.sdk")
+
+SEI_PER_SECOND = 30
+"""Pieces of data inside pictures (product-facts 1.11)."""
 
 ID_PATIENCE = 5.0
 """Seconds for which a streamID may still be held by this user's own lost session."""
@@ -65,10 +72,9 @@ class Publisher:
         self._renewing = False
         self._seen = False
         self._again = asyncio.Event()
-        self._muted = {"video": False, "audio": False}
-        self._disabled = {"video": False, "audio": False}
-        self._told_devices = (RemoteDeviceState.OPEN, RemoteDeviceState.OPEN)
-        self._telling: asyncio.Task[None] | None = None
+        self._side_data: SideDataWriter | None = None
+        self._sei_rate = Rate(SEI_PER_SECOND)
+        self._devices = Devices(room, stream_id)
         self.stream_id = stream_id
         self.channel = channel
         self.state = PublisherState.NO_PUBLISH
@@ -86,12 +92,11 @@ class Publisher:
 
         The others see the device state MUTE.
         """
-        self._change(self._muted, audio, video)
+        self._devices.mute(audio=audio, video=video)
 
     async def enable(self, *, microphone: bool | None = None, camera: bool | None = None) -> None:
         """Switch a source off or on again; None changes nothing. The others see the device state DISABLE."""
-        off = (None if microphone is None else not microphone, None if camera is None else not camera)
-        self._change(self._disabled, *off)
+        self._devices.enable(microphone=microphone, camera=camera)
 
     async def set_extra_info(self, text: str) -> None:
         """Change the stream's extra info, which everybody in the room sees.
@@ -104,6 +109,36 @@ class Publisher:
             await self._room.session.request(
                 lambda seq: messages.SetStreamExtraInfo(seq, self.stream_id, text), messages.Ok
             )
+
+    async def send_sei(self, data: bytes, *, captured_ns: int | None = None) -> None:
+        """Send ``data`` inside the next picture, or inside the one captured at ``captured_ns`` (of ``VideoFrame``).
+
+        Players that ask for it (``PlayerConfig.sei``) get it with that picture. It is lost with a picture that is lost.
+        1003043 empty, 1003044 above 4096 bytes, 1002073 more than 30 a second, 1003080 for VP9, whose pictures have
+        no place for it, 1003001 when no picture is being published.
+        """
+        transport = self._transport
+        if not data:
+            raise PublishError(ErrorCode.SEI_EMPTY, "there is nothing to send")
+        if len(data) > MAX_SEI:
+            raise PublishError(ErrorCode.SEI_TOO_LONG, f"{len(data)} bytes, {MAX_SEI} allowed")
+        if transport is None or transport.video is None or self.state is PublisherState.NO_PUBLISH:
+            raise PublishError(ErrorCode.PUBLISH_FAILED, f"stream {self.stream_id} has no pictures")
+        codec = transport.video_codec
+        if codec and codec not in CARRIERS:
+            raise PublishError(
+                ErrorCode.ENCODER_UNSUPPORTED,
+                f"pictures of {codec.removeprefix('video/')} cannot carry data",
+                hint="publish VP8, H264 or AV1",
+            )
+        wait = self._sei_rate.take(time.monotonic())
+        if wait > 0:
+            raise RateLimited(
+                ErrorCode.RATE_LIMITED_SIGNALLING,
+                f"more than {SEI_PER_SECOND} pieces of data a second",
+                retry_after=wait,
+            )
+        self._side_data_writer(transport).put(bytes(data), captured_ns or 0)
 
     async def stop(self) -> None:
         """Stop publishing; NO_PUBLISH. The server knows when this returns. Idempotent."""
@@ -144,6 +179,7 @@ class Publisher:
         server may still have the stream and lacks its media.
         """
         self._registered = held
+        self._devices.forget()
         self._connected = self._answered = False
         if self.state is PublisherState.PUBLISHING:
             self._retrying = True
@@ -161,6 +197,7 @@ class Publisher:
         if self.state is PublisherState.NO_PUBLISH:
             return None
         self._room.forget_publisher(self)
+        self._devices.forget()
         if error is not None:
             failed = StreamEvent.RETRY_PUBLISH_FAIL if self._retrying else StreamEvent.PUBLISH_FAIL
             self._tell(failed, error.message)
@@ -276,10 +313,14 @@ class Publisher:
             ice_servers=known or (),
         )
         self._listen(transport)
+        if self._side_data is not None:
+            transport.carry(self._side_data)
+        elif self._config.sei:
+            self._side_data_writer(transport)
         offer = await transport.offer(hold=known is None)
         renew = self._renewing = self._registered
         self._registered = True
-        camera, microphone = self._told_devices = self._devices()
+        camera, microphone = self._devices.told()
         reply = await session.request(
             lambda seq: messages.Publish(
                 seq,
@@ -296,6 +337,14 @@ class Publisher:
         await transport.accept(reply.answer, session.ice_servers or ())
         self._answered = True
         self._media_flows()
+
+    def _side_data_writer(self, transport: PublisherTransport) -> SideDataWriter:
+        if self._side_data is None:
+            from sanderling.sdk.webrtc.side_data import SideDataWriter
+
+            self._side_data = SideDataWriter()
+            transport.carry(self._side_data)
+        return self._side_data
 
     def _listen(self, transport: PublisherTransport) -> None:
         """Report what the sources deliver."""
@@ -355,7 +404,8 @@ class Publisher:
         """Begin once pictures can leave: the first ones would be encoded for a link of unknown speed."""
         if self.state is PublisherState.NO_PUBLISH or not (self._connected and self._answered):
             return
-        self._apply_mute()
+        if self._transport is not None:
+            self._devices.apply(self._transport)
         if not self._runs:
             self._start_sources()
         if self._renewing:
@@ -375,52 +425,6 @@ class Publisher:
             if self._sources.audio is not None and audio is not None:
                 self._runs.append(self._sources.audio.start(None, audio, self._source_failed))
         self._room.session.spawn(self._watch_first_sent(), "sanderling-first-sent")
-
-    def _change(self, which: dict[str, bool], audio: bool | None, video: bool | None) -> None:
-        if audio is not None:
-            which["audio"] = audio
-        if video is not None:
-            which["video"] = video
-        self._apply_mute()
-        if self._registered and self._telling is None:
-            self._telling = self._room.session.spawn(self._tell_devices(), "sanderling-devices")
-
-    def _devices(self) -> tuple[RemoteDeviceState, RemoteDeviceState]:
-        """State of camera and microphone as the others see it."""
-        states = []
-        for kind in ("video", "audio"):
-            if self._disabled[kind]:
-                states.append(RemoteDeviceState.DISABLE)
-            else:
-                states.append(RemoteDeviceState.MUTE if self._muted[kind] else RemoteDeviceState.OPEN)
-        return states[0], states[1]
-
-    async def _tell_devices(self) -> None:
-        """Tell the server the newest states; those between two answers nobody needs to know."""
-        try:
-            while self._registered and self._devices() != self._told_devices:
-                try:
-                    await self._set_devices(*self._devices())
-                except RateLimited as limit:
-                    self._told_devices = (RemoteDeviceState.GENERIC_ERROR, RemoteDeviceState.GENERIC_ERROR)
-                    await asyncio.sleep(limit.retry_after)
-        except SanderlingError as error:
-            self._room.report(error, "mute")
-        finally:
-            self._telling = None
-
-    async def _set_devices(self, camera: RemoteDeviceState, microphone: RemoteDeviceState) -> None:
-        self._told_devices = (camera, microphone)
-        await self._room.session.request(
-            lambda seq: messages.SetDeviceState(seq, self.stream_id, int(camera), int(microphone)),
-            messages.Ok,
-        )
-
-    def _apply_mute(self) -> None:
-        if self._transport is not None:
-            for kind, source in (("audio", self._transport.audio), ("video", self._transport.video)):
-                if source is not None:
-                    source.muted = self._muted[kind] or self._disabled[kind]
 
     def _source_failed(self, error: SanderlingError) -> None:
         self._room.session.call_soon(lambda: self.end(error))

@@ -16,6 +16,7 @@ from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
 from sanderling.sdk.quality import GapMeter
 
 if TYPE_CHECKING:
+    from sanderling.sdk.webrtc.side_data import SideDataReader
     from sanderling.sdk.webrtc.tracks import AudioFeed, VideoFeed
     from sanderling.sdk.webrtc.viewer import ViewerTransport
 
@@ -24,15 +25,27 @@ __all__ = ["Reception"]
 HELD_FRAMES = 8
 """Pictures held until the bind notice tells which of them belong to this stream."""
 
+HELD_SEI = 64
+"""Pieces of data that wait for their picture to be decoded: two seconds of the most that may be sent."""
+
 AUDIO_KEEP_BLOCKS = 50
 """Blocks of sound a slow reader may lag behind before the oldest is dropped."""
 
 
 class Reception:
-    """Readers stay from the first slot to the last: a play that is bound anew goes on in the same iterators."""
+    """``on_sei`` is called with data that came inside a picture and its RTP timestamp, right before the picture itself;
+    None spares the pictures the way through Python.
 
-    def __init__(self, on_picture: Callable[[VideoFrame], None]) -> None:
+    Readers stay from the first slot to the last: a play that is bound anew goes on in the same iterators.
+    """
+
+    def __init__(
+        self, on_picture: Callable[[VideoFrame], None], on_sei: Callable[[bytes, int], None] | None = None
+    ) -> None:
         self._on_picture = on_picture
+        self._on_sei = on_sei
+        self._side_data: SideDataReader | None = None
+        self._sei: deque[tuple[int, bytes]] = deque(maxlen=HELD_SEI)
         self._viewer: ViewerTransport | None = None
         self._video_feed: VideoFeed | None = None
         self._audio_feed: AudioFeed | None = None
@@ -77,6 +90,8 @@ class Reception:
         self._viewer = viewer
         self.video_mid, self.audio_mid = video_mid, audio_mid
         track = viewer.track(video_mid) if video_mid else None
+        if track is not None and self._on_sei is not None:
+            self._side_data = viewer.read_side_data(video_mid, self._side_data_came)
         if track is not None:
             self._video_feed = VideoFeed(track, self._picture)
             self._video_feed.start()
@@ -119,6 +134,10 @@ class Reception:
             if feed is not None:
                 feed.stop()
         self._video_feed = self._audio_feed = None
+        if self._side_data is not None:
+            self._side_data.close()
+            self._side_data = None
+        self._sei.clear()
 
     def _feed_audio(self) -> None:
         """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""
@@ -151,9 +170,23 @@ class Reception:
         now = time.monotonic_ns()
         self.gaps.frame(now)
         self.last_picture_ns = now
+        self._tell_sei(frame)
         self._on_picture(frame)
         for queue in list(self._video_queues):
             queue.put(frame)
+
+    def _side_data_came(self, rtp_timestamp: int, data: bytes) -> None:
+        if self._first_rtp is None or not (rtp_timestamp - self._first_rtp) & 0x80000000:
+            self._sei.append((rtp_timestamp, data))
+
+    def _tell_sei(self, frame: VideoFrame) -> None:
+        """What belongs to this picture, or to one before it that was not shown."""
+        while self._sei and self._on_sei is not None:
+            rtp_timestamp, data = self._sei[0]
+            if frame.rtp_timestamp is not None and (frame.rtp_timestamp - rtp_timestamp) & 0x80000000:
+                return
+            self._sei.popleft()
+            self._on_sei(data, rtp_timestamp)
 
 
 def _converter(format: PixelFormat) -> Callable[[VideoFrame], asyncio.Future[VideoFrame]]:

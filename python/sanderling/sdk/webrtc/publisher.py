@@ -10,6 +10,7 @@ from sanderling.errors import ErrorCode, PublishError
 from sanderling.sdk.config import PublisherConfig, VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
+from sanderling.sdk.webrtc.side_data import SideDataWriter
 from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
 from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
 from sanderling.signaling.messages import IceServer
@@ -74,6 +75,17 @@ class PublisherTransport(Transport):
         video = counters.get(_mid(self._video_transceiver), {})
         audio = counters.get(_mid(self._audio_transceiver), {})
         return video, audio
+
+    @property
+    def video_codec(self) -> str:
+        """The codec that pictures are sent with, as a MIME type; "" before it is negotiated."""
+        codecs = self._sender.get_parameters().codecs if self._sender is not None else []
+        return codecs[0].mime_type if codecs else ""
+
+    def carry(self, data: SideDataWriter) -> None:
+        """Let ``data`` put what it has into the pictures."""
+        if self._sender is not None:
+            data.attach(self._sender)
 
     def close(self) -> None:
         """Close tracks and connection."""

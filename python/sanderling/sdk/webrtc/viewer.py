@@ -11,6 +11,7 @@ from sanderling.errors import ErrorCode, MediaUnavailable
 from sanderling.sdk.config import VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
+from sanderling.sdk.webrtc.side_data import SideDataReader
 from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
 from sanderling.signaling.messages import IceServer
 
@@ -67,9 +68,18 @@ class ViewerTransport(Transport):
 
     def track(self, mid: str) -> webrtc.MediaStreamTrack | None:
         """The track of the media section ``mid``."""
+        receiver = self._receiver(mid)
+        return receiver.track if receiver is not None else None
+
+    def read_side_data(self, mid: str, deliver: Callable[[int, bytes], None]) -> SideDataReader | None:
+        """Hand over what is inside the pictures of the media section ``mid``, with their RTP timestamps."""
+        receiver = self._receiver(mid)
+        return SideDataReader(receiver, deliver) if receiver is not None else None
+
+    def _receiver(self, mid: str) -> webrtc.RTCRtpReceiver | None:
         for transceiver in self.connection.get_transceivers():
             if transceiver.mid == mid:
-                return transceiver.receiver.track
+                return transceiver.receiver
         return None
 
     async def track_counters(self, video_mid: str, audio_mid: str) -> tuple[Counters, Counters]:
