@@ -8,9 +8,9 @@ import msgspec
 
 from benches.commands import run
 
-VIEWERS = (50, 200, 500, 2000)
-STREAMS = (1, 4, 16)
-"""With ``STREAM_VIEWERS`` viewers together."""
+VIEWERS = (50, 480, 2000)
+STREAMS = (16,)
+"""With ``STREAM_VIEWERS`` viewers together; one stream with as many is among ``VIEWERS``."""
 STREAM_VIEWERS = 480
 PACKETS_PER_SECOND = 60_000
 SECONDS = 2.0
@@ -34,11 +34,9 @@ class Growth(msgspec.Struct, frozen=True):
 
 def measure() -> Growth:
     """Measure each size in a server of its own."""
-    return Growth(
-        PACKETS_PER_SECOND,
-        {str(viewers): _fanout(viewers, 1) for viewers in VIEWERS},
-        {str(streams): _fanout(STREAM_VIEWERS, streams) for streams in STREAMS},
-    )
+    by_viewers = {str(viewers): _fanout(viewers, 1) for viewers in VIEWERS}
+    by_streams = {str(streams): _fanout(STREAM_VIEWERS, streams) for streams in STREAMS}
+    return Growth(PACKETS_PER_SECOND, by_viewers, {"1": by_viewers[str(STREAM_VIEWERS)], **by_streams})
 
 
 def _fanout(viewers: int, streams: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def measure() -> Instructions:
             ["valgrind", "--tool=callgrind", "--toggle-collect=*measured*", f"--callgrind-out-file={profile}",
              str(example), str(VIEWERS), str(PACKETS), "egress"]
         )  # fmt: skip
-        annotated = _run(["callgrind_annotate", "--threshold=100", str(profile)])
+        annotated = _run(["callgrind_annotate", "--auto=no", "--threshold=100", str(profile)])
     figures = json.loads(said.splitlines()[-1])
     total, cipher = parse_annotated(annotated)
     # The warm-up runs through the same function: what is counted is all of it.
