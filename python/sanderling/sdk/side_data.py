@@ -11,7 +11,7 @@ VP9 decoders take whatever follows a picture for another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 __all__ = ["CARRIERS", "MAX_SEI", "embed", "extract"]
 
@@ -26,6 +26,7 @@ _START = b"\x00\x00\x00\x01"
 _SEI_NAL = 6
 _USER_DATA = 5
 _METADATA_OBU = 5
+_FRAME_OBUS = (3, 6)
 _PRIVATE_METADATA = 25
 _HAS_SIZE, _HAS_EXTENSION = 0x02, 0x04
 
@@ -39,7 +40,9 @@ def embed(picture: bytes, pieces: Sequence[bytes], mime_type: str) -> bytes:
         case "video/H264":
             return b"".join(_sei(piece) for piece in pieces) + picture
         case "video/AV1":
-            return picture + b"".join(_obu(piece) for piece in pieces)
+            # Before the frame: decoders stop reading once they have it.
+            at = next((at for kind, at, _, _ in _obus(picture) if kind in _FRAME_OBUS), len(picture))
+            return picture[:at] + b"".join(_obu(piece) for piece in pieces) + picture[at:]
         case _:
             return picture
 
@@ -169,12 +172,11 @@ def _leb128(value: int) -> bytes:
     return bytes(out)
 
 
-def _from_av1(picture: bytes) -> tuple[bytes, ...]:
-    pieces = []
-    head = bytes([_PRIVATE_METADATA]) + _UUID
+def _obus(picture: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Of each OBU: its type, where it begins, and where its payload begins and ends."""
     at = 0
     while at < len(picture):
-        first = picture[at]
+        begin, first = at, picture[at]
         at += 2 if first & _HAS_EXTENSION else 1
         size = len(picture) - at
         if first & _HAS_SIZE:
@@ -186,7 +188,13 @@ def _from_av1(picture: bytes) -> tuple[bytes, ...]:
                 shift += 7
                 if not byte & 0x80:
                     break
-        payload, at = picture[at : at + size], at + size
-        if first >> 3 & 0x0F == _METADATA_OBU and payload.startswith(head):
-            pieces.append(payload[len(head) :].rstrip(b"\x00")[:-1])
-    return tuple(pieces)
+        yield first >> 3 & 0x0F, begin, at, min(at + max(size, 0), len(picture))
+        at += max(size, 0)
+
+
+def _from_av1(picture: bytes) -> tuple[bytes, ...]:
+    head = bytes([_PRIVATE_METADATA]) + _UUID
+    payloads = [picture[begin:end] for kind, _, begin, end in _obus(picture) if kind == _METADATA_OBU]
+    return tuple(
+        payload[len(head) :].rstrip(b"\x00")[:-1] for payload in payloads if payload.startswith(head)
+    )
