@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod client;
 mod egress;
 mod mutations;
 mod negotiation;
