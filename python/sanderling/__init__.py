@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Event,
         EventsLost,
         NetworkQualityUpdate,
+        PlayerAudioSideInfo,
         PlayerFirstAudio,
         PlayerFirstFrame,
         PlayerMediaBreak,
@@ -127,7 +128,7 @@ _MODULES = {
     "sdk.engine": "Engine",
     "sdk.events": (
         "BarrageMessage BarrageMessageReceived BroadcastMessage BroadcastMessageReceived "
-        "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerFirstAudio "
+        "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerAudioSideInfo PlayerFirstAudio "
         "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerSei PlayerStateUpdate "
         "PlayerStreamEvent PlayerVideoSizeChanged PublisherFirstFrame PublisherQualityUpdate "
         "PublisherStateUpdate PublisherStreamEvent PublisherVideoSizeChanged RemoteCameraStateUpdate "
@@ -182,6 +183,7 @@ __all__ = [
     "PlayQuality",
     "Player",
     "PlayerConfig",
+    "PlayerAudioSideInfo",
     "PlayerFirstAudio",
     "PlayerFirstFrame",
     "PlayerMediaBreak",

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from sanderling import (
+    CustomAudioSource,
     CustomVideoSource,
     ErrorCode,
     PixelFormat,
+    PlayerAudioSideInfo,
     PlayerConfig,
     PlayerSei,
     Publisher,
@@ -32,11 +34,11 @@ async def test_data_arrives_with_the_picture_it_was_sent_with(codec: VideoCodec)
         await it.node.change_project(it.project, video_codec=codec.value)
         (host, _), (viewer, _), (plain, _) = [await it.join(user) for user in ("host", "viewer", "plain")]
         source = CustomVideoSource()
-        config = PublisherConfig(video_codec=codec, sei=True)
+        config = PublisherConfig(video_codec=codec, side_info=True)
         publisher = await host.start_publishing_stream("film", source, config=config)
         pushing_marked = asyncio.create_task(push_marked(source, publisher))
         try:
-            player = await viewer.start_playing_stream("film", PlayerConfig(sei=True))
+            player = await viewer.start_playing_stream("film", PlayerConfig(side_info=True))
             events = viewer.events(PlayerSei)
             other = await plain.start_playing_stream("film")
             pictures = other.video()
@@ -110,3 +112,49 @@ async def test_data_may_be_sent_thirty_times_a_second() -> None:
         )
         refused = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
         assert 5 <= len(refused) <= 10
+
+
+async def test_data_arrives_with_the_sound_and_the_sound_stays_whole() -> None:
+    async with town() as it:
+        (host, _), (viewer, _), (plain, _) = [await it.join(user) for user in ("host", "viewer", "plain")]
+        source = CustomAudioSource()
+        config = PublisherConfig(side_info=True)
+        publisher = await host.start_publishing_stream("voice", source, config=config)
+        humming = asyncio.create_task(hum(source))
+        try:
+            player = await viewer.start_playing_stream("voice", PlayerConfig(side_info=True, video=False))
+            events = viewer.events(PlayerAudioSideInfo)
+            other = await plain.start_playing_stream("voice", PlayerConfig(video=False))
+            pieces = [bytes([number]) * (1 + 60 * number) for number in range(17)]
+            received: list[bytes] = []
+            async with asyncio.timeout(30):
+                for sound in (player.audio(), other.audio()):
+                    while np.abs((await anext(sound)).samples).max() < 2000:
+                        pass
+                for piece in pieces:
+                    await publisher.send_audio_side_info(piece)
+                    received.append((await anext(events)).data)
+                for sound in (player.audio(), other.audio()):
+                    loudness = [int(np.abs((await anext(sound)).samples).max()) for _ in range(50)]
+                    assert min(loudness[10:]) > 2000  # never silence in between
+            assert received == pieces
+            for data, code in (
+                (b"", ErrorCode.AUDIO_SIDE_INFO_EMPTY),
+                (b"x" * 1024, ErrorCode.AUDIO_SIDE_INFO_TOO_LONG),
+            ):
+                with pytest.raises(SanderlingError) as caught:
+                    await publisher.send_audio_side_info(data)
+                assert caught.value.code == code
+        finally:
+            humming.cancel()
+
+
+async def hum(source: CustomAudioSource) -> None:
+    """A tone, in real time."""
+    block = (8000 * np.sin(np.arange(480) * 2 * np.pi * 500 / 48_000)).astype(np.int16).reshape(-1, 1)
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        source.push(block)
+        due += 0.01
+        await asyncio.sleep(max(0.0, due - loop.time()))

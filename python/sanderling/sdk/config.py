@@ -128,7 +128,7 @@ class PublisherConfig:
 
     ``video_bitrate_kbps``: the ceiling; the link decides below it. ``fps``: ceiling of the frame rate.
     ``audio_bitrate_kbps``: of Opus. ``extra_info``: below 1024 bytes, seen by everybody in the room.
-    ``sei``: be ready for ``Publisher.send_sei``; without it the first one makes the encoder begin anew.
+    ``side_info``: be ready for ``Publisher.send_sei``; without it the first one makes the encoder begin anew.
     """
 
     video_codec: VideoCodec = VideoCodec.VP8
@@ -138,7 +138,7 @@ class PublisherConfig:
     stereo: bool = True
     degradation: DegradationPreference = DegradationPreference.MAINTAIN_FRAMERATE
     extra_info: str = ""
-    sei: bool = False
+    side_info: bool = False
 
     def __post_init__(self) -> None:
         if not 10 <= self.video_bitrate_kbps <= 100_000:
@@ -171,8 +171,8 @@ class PlayerConfig:
 
     ``custom``: for resource mode CUSTOM. ``switch_mode`` and ``when_stop_publish``: for mode DEFAULT, what happens when
     this user begins and ends to publish. ``video_type``: the layer of a stream published in several, until
-    ``set_play_stream_video_type`` chooses another. ``sei``: take the data out of the pictures that their publisher
-    sent with them; each picture then passes through this process once more.
+    ``set_play_stream_video_type`` chooses another. ``side_info``: take out of pictures and sound the data that
+    their publisher sent with them; each then passes through this process once more.
     """
 
     resource_mode: ResourceMode = ResourceMode.DEFAULT
@@ -182,7 +182,7 @@ class PlayerConfig:
     switch_mode: ResourceSwitchMode = ResourceSwitchMode.DEFAULT
     when_stop_publish: StreamResourceType = StreamResourceType.DEFAULT
     video_type: VideoStreamType = VideoStreamType.DEFAULT
-    sei: bool = False
+    side_info: bool = False
 
     def __post_init__(self) -> None:
         if not self.audio and not self.video:

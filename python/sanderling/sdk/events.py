@@ -37,6 +37,7 @@ __all__ = [
     "Event",
     "EventsLost",
     "NetworkQualityUpdate",
+    "PlayerAudioSideInfo",
     "PlayerFirstAudio",
     "PlayerFirstFrame",
     "PlayerMediaBreak",
@@ -316,6 +317,14 @@ class PlayerSei(Event):
     stream_id: str
     data: bytes
     rtp_timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerAudioSideInfo(Event):
+    """Data that was sent with the sound."""
+
+    stream_id: str
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

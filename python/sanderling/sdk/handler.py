@@ -126,7 +126,10 @@ class EventHandler:
         """Sound or picture of a play broke off or goes on."""
 
     def on_player_recv_sei(self, stream_id: str, data: bytes) -> Result:
-        """Data that was sent with a picture, before that picture is handed on; needs ``PlayerConfig.sei``."""
+        """Data that was sent with a picture, before that picture is handed on; needs ``PlayerConfig.side_info``."""
+
+    def on_player_recv_audio_side_info(self, stream_id: str, data: bytes) -> Result:
+        """Data that was sent with the sound; needs ``PlayerConfig.side_info``."""
 
     def on_player_recv_audio_first_frame(self, stream_id: str) -> Result:
         """The first sound arrived."""
@@ -233,6 +236,7 @@ _delivers(events.PlayerQualityUpdate, lambda h, e: h.on_player_quality_update(e.
 _delivers(events.PlayerStreamEvent, lambda h, e: h.on_player_stream_event(e.event, e.stream_id, e.extra_info))
 _delivers(events.PlayerMediaBreak, lambda h, e: h.on_player_media_event(e.stream_id, e.event))
 _delivers(events.PlayerSei, lambda h, e: h.on_player_recv_sei(e.stream_id, e.data))
+_delivers(events.PlayerAudioSideInfo, lambda h, e: h.on_player_recv_audio_side_info(e.stream_id, e.data))
 _delivers(events.PlayerFirstAudio, lambda h, e: h.on_player_recv_audio_first_frame(e.stream_id))
 _delivers(
     events.PlayerVideoSizeChanged, lambda h, e: h.on_player_video_size_changed(e.stream_id, e.width, e.height)

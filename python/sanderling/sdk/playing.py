@@ -24,6 +24,7 @@ from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import is_passing
 from sanderling.sdk.config import PlayerConfig
 from sanderling.sdk.events import (
+    PlayerAudioSideInfo,
     PlayerFirstAudio,
     PlayerFirstFrame,
     PlayerMediaBreak,
@@ -66,7 +67,11 @@ class Player:
         self._registered = False
         self._came = asyncio.Event()
         self._again = asyncio.Event()
-        self._media = Reception(self._picture, self._sei if config.sei else None)
+        self._media = (
+            Reception(self._picture, self._sei, self._side_info)
+            if config.side_info
+            else Reception(self._picture)
+        )
         self._bound = False
         self._retrying = False
         self._size = (0, 0)
@@ -383,6 +388,9 @@ class Player:
 
     def _sei(self, data: bytes, rtp_timestamp: int) -> None:
         self._room.emit(PlayerSei(self.stream_id, data, rtp_timestamp))
+
+    def _side_info(self, data: bytes) -> None:
+        self._room.emit(PlayerAudioSideInfo(self.stream_id, data))
 
     def _break(self, kind: str, event: PlayerMediaEvent) -> None:
         if kind not in self._broken:

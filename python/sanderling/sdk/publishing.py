@@ -22,23 +22,18 @@ from sanderling.sdk.events import (
     PublisherVideoSizeChanged,
 )
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
-from sanderling.sdk.rate import Rate
-from sanderling.sdk.side_data import CARRIERS, MAX_SEI
+from sanderling.sdk.side_info import SideInfo
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
     from sanderling.sdk.room import Room
     from sanderling.sdk.webrtc.publisher import PublisherTransport
-    from sanderling.sdk.webrtc.side_data import SideDataWriter
     from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
 
 __all__ = ["Publisher", "Publishing"]
 
 log = logging.getLogger("sanderling.sdk")
-
-SEI_PER_SECOND = 30
-"""Pieces of data inside pictures (product-facts 1.11)."""
 
 ID_PATIENCE = 5.0
 """Seconds for which a streamID may still be held by this user's own lost session."""
@@ -72,8 +67,7 @@ class Publisher:
         self._renewing = False
         self._seen = False
         self._again = asyncio.Event()
-        self._side_data: SideDataWriter | None = None
-        self._sei_rate = Rate(SEI_PER_SECOND)
+        self._side_info = SideInfo(prepared=config.side_info)
         self._devices = Devices(room, stream_id)
         self.stream_id = stream_id
         self.channel = channel
@@ -113,32 +107,17 @@ class Publisher:
     async def send_sei(self, data: bytes, *, captured_ns: int | None = None) -> None:
         """Send ``data`` inside the next picture, or inside the one captured at ``captured_ns`` (of ``VideoFrame``).
 
-        Players that ask for it (``PlayerConfig.sei``) get it with that picture. It is lost with a picture that is lost.
-        1003043 empty, 1003044 above 4096 bytes, 1002073 more than 30 a second, 1003080 for VP9, whose pictures have
-        no place for it, 1003001 when no picture is being published.
+        Players that ask for it (``PlayerConfig.side_info``) get it with that picture; it is lost with a picture that
+        is lost. 1003043 empty, 1003044 above 4096 bytes, 1002073 more than 30 a second, 1003080 for VP9, whose
+        pictures have no place for it, 1003001 when no picture is being published.
         """
-        transport = self._transport
-        if not data:
-            raise PublishError(ErrorCode.SEI_EMPTY, "there is nothing to send")
-        if len(data) > MAX_SEI:
-            raise PublishError(ErrorCode.SEI_TOO_LONG, f"{len(data)} bytes, {MAX_SEI} allowed")
-        if transport is None or transport.video is None or self.state is PublisherState.NO_PUBLISH:
-            raise PublishError(ErrorCode.PUBLISH_FAILED, f"stream {self.stream_id} has no pictures")
-        codec = transport.video_codec
-        if codec and codec not in CARRIERS:
-            raise PublishError(
-                ErrorCode.ENCODER_UNSUPPORTED,
-                f"pictures of {codec.removeprefix('video/')} cannot carry data",
-                hint="publish VP8, H264 or AV1",
-            )
-        wait = self._sei_rate.take(time.monotonic())
-        if wait > 0:
-            raise RateLimited(
-                ErrorCode.RATE_LIMITED_SIGNALLING,
-                f"more than {SEI_PER_SECOND} pieces of data a second",
-                retry_after=wait,
-            )
-        self._side_data_writer(transport).put(bytes(data), captured_ns or 0)
+        self._side_info.send_with_picture(self._live_transport(), data, captured_ns or 0)
+
+    async def send_audio_side_info(self, data: bytes) -> None:
+        """Send ``data`` inside the next packet of sound, in the same way. 1003045 empty, 1003046 above 1023 bytes,
+        1002073 more than 30 a second, 1003001 when no sound is being published.
+        """
+        self._side_info.send_with_sound(self._live_transport(), data)
 
     async def stop(self) -> None:
         """Stop publishing; NO_PUBLISH. The server knows when this returns. Idempotent."""
@@ -313,10 +292,7 @@ class Publisher:
             ice_servers=known or (),
         )
         self._listen(transport)
-        if self._side_data is not None:
-            transport.carry(self._side_data)
-        elif self._config.sei:
-            self._side_data_writer(transport)
+        self._side_info.attach(transport)
         offer = await transport.offer(hold=known is None)
         renew = self._renewing = self._registered
         self._registered = True
@@ -338,13 +314,8 @@ class Publisher:
         self._answered = True
         self._media_flows()
 
-    def _side_data_writer(self, transport: PublisherTransport) -> SideDataWriter:
-        if self._side_data is None:
-            from sanderling.sdk.webrtc.side_data import SideDataWriter
-
-            self._side_data = SideDataWriter()
-            transport.carry(self._side_data)
-        return self._side_data
+    def _live_transport(self) -> PublisherTransport | None:
+        return self._transport if self.state is not PublisherState.NO_PUBLISH else None
 
     def _listen(self, transport: PublisherTransport) -> None:
         """Report what the sources deliver."""

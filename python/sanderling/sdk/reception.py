@@ -33,18 +33,22 @@ AUDIO_KEEP_BLOCKS = 50
 
 
 class Reception:
-    """``on_sei`` is called with data that came inside a picture and its RTP timestamp, right before the picture itself;
-    None spares the pictures the way through Python.
+    """``on_sei`` is called with data that came inside a picture and its RTP timestamp, right before the picture itself,
+    ``on_side_info`` with data that came with sound. None spares the media the way through Python.
 
     Readers stay from the first slot to the last: a play that is bound anew goes on in the same iterators.
     """
 
     def __init__(
-        self, on_picture: Callable[[VideoFrame], None], on_sei: Callable[[bytes, int], None] | None = None
+        self,
+        on_picture: Callable[[VideoFrame], None],
+        on_sei: Callable[[bytes, int], None] | None = None,
+        on_side_info: Callable[[bytes], None] | None = None,
     ) -> None:
         self._on_picture = on_picture
         self._on_sei = on_sei
-        self._side_data: SideDataReader | None = None
+        self._on_side_info = on_side_info
+        self._side_data: list[SideDataReader | None] = []
         self._sei: deque[tuple[int, bytes]] = deque(maxlen=HELD_SEI)
         self._viewer: ViewerTransport | None = None
         self._video_feed: VideoFeed | None = None
@@ -90,8 +94,10 @@ class Reception:
         self._viewer = viewer
         self.video_mid, self.audio_mid = video_mid, audio_mid
         track = viewer.track(video_mid) if video_mid else None
-        if track is not None and self._on_sei is not None:
-            self._side_data = viewer.read_side_data(video_mid, self._side_data_came)
+        if video_mid and self._on_sei is not None:
+            self._side_data.append(viewer.read_side_data(video_mid, self._sei_came))
+        if audio_mid and self._on_side_info is not None:
+            self._side_data.append(viewer.read_side_data(audio_mid, self._side_info_came))
         if track is not None:
             self._video_feed = VideoFeed(track, self._picture)
             self._video_feed.start()
@@ -134,9 +140,10 @@ class Reception:
             if feed is not None:
                 feed.stop()
         self._video_feed = self._audio_feed = None
-        if self._side_data is not None:
-            self._side_data.close()
-            self._side_data = None
+        readers, self._side_data = self._side_data, []
+        for reader in readers:
+            if reader is not None:
+                reader.close()
         self._sei.clear()
 
     def _feed_audio(self) -> None:
@@ -175,7 +182,11 @@ class Reception:
         for queue in list(self._video_queues):
             queue.put(frame)
 
-    def _side_data_came(self, rtp_timestamp: int, data: bytes) -> None:
+    def _side_info_came(self, _rtp_timestamp: int, data: bytes) -> None:
+        if self._sound_bound and self._on_side_info is not None:
+            self._on_side_info(data)
+
+    def _sei_came(self, rtp_timestamp: int, data: bytes) -> None:
         if self._first_rtp is None or not (rtp_timestamp - self._first_rtp) & 0x80000000:
             self._sei.append((rtp_timestamp, data))
 

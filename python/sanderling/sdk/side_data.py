@@ -1,4 +1,4 @@
-"""Data inside encoded pictures, so that it arrives with the picture it was sent with.
+"""Data inside encoded pictures and sound, so that it arrives with what it was sent with.
 
 Each codec has a place that decoders pass over, also those of players that know nothing of this:
 
@@ -6,17 +6,29 @@ Each codec has a place that decoders pass over, also those of players that know 
 * AV1: a metadata OBU of a type for private use (AV1 specification section 6.7.1);
 * VP8: bytes behind the last partition, which no decoder reads (RFC 6386 section 9.5), with their length and a mark.
 
-VP9 decoders take whatever follows a picture for another one.
+VP9 decoders take whatever follows a picture for another one. Sound carries data in the padding of an Opus packet, whose
+value decoders must not look at (RFC 6716 section 3.2.5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["CARRIERS", "MAX_SEI", "embed", "extract"]
+__all__ = [
+    "CARRIERS",
+    "MAX_AUDIO_SIDE_INFO",
+    "MAX_SEI",
+    "embed",
+    "embed_in_opus",
+    "extract",
+    "extract_from_opus",
+]
 
 MAX_SEI = 4096
 """Bytes of one piece of data (product-facts 1.11)."""
+
+MAX_AUDIO_SIDE_INFO = 1023
+"""Bytes of one piece of data with sound (product-facts 1.11: below 1024)."""
 
 CARRIERS = ("video/VP8", "video/H264", "video/AV1")
 
@@ -198,3 +210,39 @@ def _from_av1(picture: bytes) -> tuple[bytes, ...]:
     return tuple(
         payload[len(head) :].rstrip(b"\x00")[:-1] for payload in payloads if payload.startswith(head)
     )
+
+
+# ---------------------------------------------------------------------------------------------------- Opus
+
+_PADDED, _VARIABLE = 0x40, 0x80
+
+
+def embed_in_opus(packet: bytes, piece: bytes) -> bytes:
+    """Return ``packet`` with ``piece`` in its padding; unchanged when it has padding already, or is none."""
+    if not packet:
+        return packet
+    kind, head, frames = packet[0] & 3, bytes([packet[0] | 3]), packet[1:]
+    if kind == 3:
+        if not frames or frames[0] & _PADDED:
+            return packet
+        count, frames = frames[0], frames[1:]
+    else:
+        # One frame; two of one size; two with the size of the first in front, as in a packet of any number.
+        count = {0: 1, 1: 2, 2: 2 | _VARIABLE}[kind]
+    padding = _MARK + piece
+    size = b"\xff" * ((len(padding) - 1) // 254) + bytes([(len(padding) - 1) % 254 + 1])
+    return head + bytes([count | _PADDED]) + size + frames + padding
+
+
+def extract_from_opus(packet: bytes) -> bytes | None:
+    """Return the piece that is in ``packet``, if any. A decoder takes the packet as it is."""
+    if len(packet) < 3 or packet[0] & 3 != 3 or not packet[1] & _PADDED:
+        return None
+    size, at = 0, 2
+    while at < len(packet) and packet[at] == 255:
+        size, at = size + 254, at + 1
+    if at >= len(packet):
+        return None
+    size += packet[at]
+    padding = packet[len(packet) - size :] if at + 1 + size <= len(packet) else b""
+    return padding[len(_MARK) :] if padding.startswith(_MARK) else None

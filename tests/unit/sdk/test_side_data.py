@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanderling.sdk.rate import Rate
-from sanderling.sdk.side_data import CARRIERS, MAX_SEI, embed, extract
+from sanderling.sdk.side_data import CARRIERS, MAX_SEI, embed, embed_in_opus, extract, extract_from_opus
 
 PIECES = st.lists(st.binary(min_size=1, max_size=400), min_size=1, max_size=5)
 NASTY = [b"\x00" * 300, b"\x00\x00\x01\x06", b"\x00\x00\x03", b"\x80", b"x\x00\x00", b"\xff" * MAX_SEI]
@@ -65,3 +65,40 @@ def test_a_rate_gives_its_number_at_once_and_then_waits() -> None:
     assert [rate.take(10.0) for _ in range(3)] == [0.0, 0.0, 0.5]
     assert rate.take(10.5) == 0.0
     assert rate.take(10.5) > 0
+
+
+OPUS = [
+    b"\x78" + b"one frame",
+    b"\x79" + b"twotwo",
+    b"\x7a" + b"\x03" + b"onetwo",
+    b"\x7b\x03" + b"threethreethree",
+    b"\x7b\x82\x01" + b"abc",
+]
+"""One frame; two of one size; two of two sizes; three; two of two sizes in the form for any number."""
+
+
+@pytest.mark.parametrize("packet", OPUS, ids=range(len(OPUS)))
+@given(piece=st.binary(min_size=1, max_size=1023))
+def test_what_goes_into_sound_comes_out(packet: bytes, piece: bytes) -> None:
+    carrier = embed_in_opus(packet, piece)
+    assert carrier[0] >> 2 == packet[0] >> 2  # the configuration stays
+    assert extract_from_opus(carrier) == piece
+    assert extract_from_opus(packet) is None
+    # A packet takes one piece.
+    assert embed_in_opus(carrier, b"more") == carrier
+
+
+@given(data=st.binary(max_size=60))
+def test_any_packet_can_be_looked_into(data: bytes) -> None:
+    piece = extract_from_opus(data)
+    assert piece is None or piece in data
+
+
+@pytest.mark.parametrize("length", [1, 244, 245, 246, 247, 499, 500, 501, 1023])
+def test_the_padding_has_the_length_it_says(length: int) -> None:
+    carrier = embed_in_opus(b"\x78sound", b"x" * length)
+    size, at = 0, 2
+    while carrier[at] == 255:
+        size, at = size + 254, at + 1
+    size += carrier[at]
+    assert carrier[at + 1 : len(carrier) - size] == b"sound"

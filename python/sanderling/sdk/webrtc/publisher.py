@@ -82,10 +82,11 @@ class PublisherTransport(Transport):
         codecs = self._sender.get_parameters().codecs if self._sender is not None else []
         return codecs[0].mime_type if codecs else ""
 
-    def carry(self, data: SideDataWriter) -> None:
-        """Let ``data`` put what it has into the pictures."""
-        if self._sender is not None:
-            data.attach(self._sender)
+    def carry(self, video: SideDataWriter | None, audio: SideDataWriter | None) -> None:
+        """Let them put what they have into pictures and sound."""
+        for writer, transceiver in ((video, self._video_transceiver), (audio, self._audio_transceiver)):
+            if writer is not None and transceiver is not None:
+                writer.attach(transceiver.sender)
 
     def close(self) -> None:
         """Close tracks and connection."""
