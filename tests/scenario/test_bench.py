@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from sanderling.bench.veth import Cable, remove_stale
+
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 LIMIT_S = 100.0
@@ -167,16 +169,49 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_bench_leaves_nothing(number: signal.Signals) -> None:
-    command = [*COMMAND, "join", "--gop", "1", "--arrivals", "500", "--mean-gap", "0.2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+def interrupted(number: signal.Signals, until: str, *arguments: str) -> None:
+    """Start a bench, send it a signal once it says ``until``, and see that nothing it started is left."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stderr is not None
-        while "publishing" not in (line := process.stderr.readline()):
-            assert line, "the bench ended before it published"
+        while until not in (line := process.stderr.readline()):
+            assert line, "the bench ended too early"
         children = descendants(process.pid)
         assert len(children) >= 2
         process.send_signal(number)
         process.communicate(timeout=LIMIT_S)
         assert process.returncode == 130
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bench_leaves_nothing(number: signal.Signals) -> None:
+    interrupted(number, "publishing", "join", "--gop", "1", "--arrivals", "500", "--mean-gap", "0.2")
+
+
+@ROOT
+def test_an_interrupted_bench_removes_its_networks() -> None:
+    before = namespaces()
+    interrupted(
+        signal.SIGINT,
+        "are connected",
+        "fanout",
+        "--viewers",
+        "2",
+        "--sink",
+        "veth",
+        "--rate",
+        "100",
+        "--seconds",
+        "60",
+    )
+    assert namespaces() == before
+
+
+@ROOT
+def test_networks_of_a_bench_that_was_killed_are_removed_by_the_next() -> None:
+    with Cable("sdb999999999"):
+        assert "sdb999999999-server" in namespaces()
+        remove_stale()
+        assert "sdb999999999-server" not in namespaces()

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 from sanderling.bench.failure import BenchFailed
@@ -112,13 +113,22 @@ def remove_stale() -> None:
     for line in _run("netns", "list").splitlines():
         name = line.split()[0] if line.split() else ""
         made_by = re.match(rf"{PREFIX}(\d+)-", name)
-        if made_by is None or os.path.exists(f"/proc/{made_by[1]}"):
+        if made_by is None or _runs(made_by[1]):
             continue
         with contextlib.suppress(BenchFailed):
             for number in _run("netns", "pids", name).split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(number), signal.SIGKILL)
             _run("netns", "delete", name)
+
+
+def _runs(process: str) -> bool:
+    """Whether there is such a process; one that has ended and that nobody has waited for is none."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat[stat.rindex(")") + 2] not in "ZX"
 
 
 def _tool() -> str | None:
