@@ -21,6 +21,7 @@
 
 mod client;
 pub mod fuzz;
+mod handshake;
 mod host;
 mod lab;
 mod media;
@@ -30,6 +31,7 @@ mod steps;
 mod trace;
 
 pub use client::Seen;
+pub use handshake::{Handshake, Keys};
 pub use lab::{Lab, PeerId};
 pub use media::{SeenFrame, Source};
 pub use network::Link;

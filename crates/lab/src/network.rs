@@ -1,5 +1,6 @@
 //! One direction of a peer's access: loss, delay, reordering, a rate with a bounded queue.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,9 @@ impl Link {
 pub(crate) struct Direction {
     link: Link,
     random: Random,
+    /// Chance of copies of a handshake message: how often one is repeated does not change what becomes of the rest.
+    repetitions: Random,
+    handshakes: BTreeSet<Vec<u8>>,
     /// When the queue in front of the rate is empty.
     free_at: Option<Instant>,
 }
@@ -87,6 +91,8 @@ impl Direction {
     pub fn new(link: Link, random: Random) -> Self {
         Direction {
             link,
+            repetitions: random.another("repetitions"),
+            handshakes: BTreeSet::new(),
             random,
             free_at: None,
         }
@@ -99,13 +105,17 @@ impl Direction {
 
     /// When a datagram sent now arrives; `None` when it is lost. Draws the same amount of chance for every datagram.
     pub fn send(&mut self, now: Instant, datagram: &[u8]) -> Option<Instant> {
-        let lost = self.random.chance(self.link.loss);
-        let jitter = self.link.jitter.mul_f64(self.random.share());
-        let mut sent = now;
         // RFC 7983: DTLS starts with 20 to 63.
         let handshake = datagram
             .first()
             .is_some_and(|first| (20..=63).contains(first));
+        let random = match handshake && !self.handshakes.insert(datagram.to_vec()) {
+            true => &mut self.repetitions,
+            false => &mut self.random,
+        };
+        let lost = random.chance(self.link.loss);
+        let jitter = self.link.jitter.mul_f64(random.share());
+        let mut sent = now;
         let bytes = OVERHEAD
             + if handshake {
                 HANDSHAKE

@@ -20,6 +20,11 @@ impl Random {
         Random(mixed)
     }
 
+    /// A generator of its own that draws nothing from this one.
+    pub fn another(&self, name: &str) -> Self {
+        Random::named(self.0, name)
+    }
+
     /// Any 64 bits.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -1,6 +1,7 @@
 //! Scenarios on the virtual network.
 #![allow(clippy::unwrap_used)]
 
+mod connect;
 mod first_frame;
 mod lifetime;
 mod loss;

@@ -12,8 +12,8 @@ use crate::egress::srtp::{self, Outbound, Receiver};
 
 /// Time for the handshake.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// First retransmission of a flight.
-const RETRANSMIT: Duration = Duration::from_millis(100);
+/// First retransmission of a flight, as browsers have it.
+const RETRANSMIT: Duration = Duration::from_millis(50);
 const RETRIES: usize = 8;
 /// Most outputs that one call is drained of before the clock has to move.
 const ROUNDS: usize = 32;

@@ -10,8 +10,12 @@ use crate::egress::stun::{self, BindingRequest, REQUEST_LIMIT, Request};
 use crate::random::Random;
 use crate::session::IceCredentials;
 
-/// First and longest time between two checks of a pair that has not answered.
+/// First and longest time between two checks of a pair that has not answered. The first is kept for as many checks as
+/// [`EAGER`] says: browsers check every 48 ms until something answers, and so connect at once where half gets lost.
 const RETRANSMIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
+const EAGER: u8 = 30;
+/// Checks of a pair that wait for their answer: at the first interval, for round trips of 0.8 s.
+const OPEN: usize = 16;
 /// Time between two consent checks, milliseconds: 5 s, a fifth more or less (RFC 7675 section 5.1).
 const CONSENT_INTERVAL_MS: (u32, u32) = (4_000, 2_000);
 /// Without an answer for so long nothing may be sent (RFC 7675 section 5.1).
@@ -32,8 +36,8 @@ const ROLE_CONFLICT: u16 = 487;
 /// A way to the peer.
 struct Pair {
     remote: SocketAddr,
-    transaction: [u8; 12],
-    sent_at: Option<Instant>,
+    /// Checks that have not been answered, oldest first.
+    open: VecDeque<([u8; 12], Instant)>,
     next_at: Instant,
     interval: Duration,
     answered: bool,
@@ -117,8 +121,7 @@ impl Agent {
         }
         self.pairs.push(Pair {
             remote,
-            transaction: [0; 12],
-            sent_at: None,
+            open: VecDeque::new(),
             next_at: now,
             interval: RETRANSMIT.0,
             answered: false,
@@ -176,9 +179,13 @@ impl Agent {
     }
 
     fn answered(&mut self, now: Instant, response: stun::Response) {
-        let matches =
-            |pair: &Pair| pair.sent_at.is_some() && pair.transaction == response.transaction;
-        let Some(index) = self.pairs.iter().position(matches) else {
+        let found = self.pairs.iter().enumerate().find_map(|(index, pair)| {
+            let mut open = pair.open.iter();
+            let (_, sent_at) =
+                open.find(|(transaction, _)| *transaction == response.transaction)?;
+            Some((index, *sent_at))
+        });
+        let Some((index, sent_at)) = found else {
             return;
         };
         if response.error.is_some() {
@@ -189,9 +196,8 @@ impl Agent {
             return;
         }
         let pair = &mut self.pairs[index];
-        if let Some(sent_at) = pair.sent_at.take() {
-            self.round_trip = Some(now.saturating_duration_since(sent_at));
-        }
+        pair.open = VecDeque::new();
+        self.round_trip = Some(now.saturating_duration_since(sent_at));
         let first = !std::mem::replace(&mut pair.answered, true);
         let (least, spread) = CONSENT_INTERVAL_MS;
         let pause = Duration::from_millis(u64::from(least + self.random.number() % spread));
@@ -233,10 +239,14 @@ impl Agent {
             word.copy_from_slice(&self.random.number().to_be_bytes());
         }
         let pair = &mut self.pairs[index];
-        pair.transaction = transaction;
-        pair.sent_at = Some(now);
+        if pair.open.len() == OPEN {
+            pair.open.pop_front();
+        }
+        pair.open.push_back((transaction, now));
         pair.next_at = now + pair.interval;
-        pair.interval = (pair.interval * 2).min(RETRANSMIT.1);
+        if pair.checks > EAGER {
+            pair.interval = (pair.interval * 2).min(RETRANSMIT.1);
+        }
         pair.checks = pair.checks.saturating_add(1);
         let request = BindingRequest {
             transaction,

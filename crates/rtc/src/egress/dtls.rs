@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::{constant_time, digest};
 use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 
+use super::flight::Flight;
+use super::hello::Opening;
 use super::srtp::{self, Inbound, Outbound, Profile};
 use crate::config::Config;
 
@@ -19,10 +21,8 @@ const ROUNDS: usize = 32;
 
 /// Content type of handshake records.
 pub(super) const HANDSHAKE: u8 = 22;
-
-/// SSL 3.3 and SSL 3.4 in the inverted counting of DTLS.
-const VERSION_12: [u8; 2] = [0xfe, 0xfd];
-const VERSION_13: [u8; 2] = [0xfe, 0xfc];
+/// Mask and value of the first byte of a ciphered record of DTLS 1.3 (RFC 9147 section 4).
+const CIPHERED: (u8, u8) = (0xe0, 0x20);
 
 /// What the handshake wants done.
 pub(super) enum Step {
@@ -47,13 +47,15 @@ pub(super) struct Association {
     failed: bool,
     connected: bool,
     idle: Option<Option<Instant>>,
+    flight: Flight,
 }
 
 impl Association {
-    /// Begin with the client's first datagram. `round_trip` is what the time since the first check lets one guess.
+    /// Begin with the client's first message. `round_trip` is what the time since the first check lets one guess.
     pub(super) fn new(
         now: Instant,
-        first: &[u8],
+        opening: &Opening,
+        version_13: bool,
         round_trip: Duration,
         config: &Config,
         fingerprint: [u8; 32],
@@ -72,19 +74,24 @@ impl Association {
             private_key: config.certificate.certificate.private_key.clone(),
         };
         let settings = Arc::new(settings);
-        let mut engine = match prefers_13(first) {
+        let mut engine = match version_13 {
             true => Dtls::new_13(settings, certificate, now),
             false => Dtls::new_12(settings, certificate, now),
         };
         engine.handle_timeout(now).ok()?;
-        Some(Self {
+        let mut association = Self {
             engine,
             fingerprint,
             verified: false,
             failed: false,
             connected: false,
             idle: None,
-        })
+            flight: Flight::new(round_trip),
+        };
+        for datagram in opening.datagrams() {
+            association.handle(now, datagram);
+        }
+        Some(association)
     }
 
     /// Whether the handshake is over.
@@ -97,6 +104,20 @@ impl Association {
         self.idle = None;
         self.failed |= self.engine.handle_timeout(now).is_err()
             || self.engine.handle_packet(datagram).is_err();
+        // Under DTLS 1.3 all but the first messages are ciphered, as data is once both sides are connected.
+        let handshake = match datagram.first() {
+            Some(&HANDSHAKE) => true,
+            Some(first) => first & CIPHERED.0 == CIPHERED.1 && !self.connected,
+            None => false,
+        };
+        if handshake {
+            self.flight.answered(now);
+        }
+    }
+
+    /// The peer has the keys: it got everything.
+    pub(super) fn confirm(&mut self) {
+        self.flight.end();
     }
 
     /// Let time pass.
@@ -107,6 +128,7 @@ impl Association {
         };
         if !waits {
             self.idle = None;
+            self.flight.renew();
             self.failed |= self.engine.handle_timeout(now).is_err();
         }
     }
@@ -114,14 +136,17 @@ impl Association {
     /// Take the next thing to do.
     pub(super) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Step {
         if let Some(at) = self.idle {
-            return Step::Wake(at);
+            return self.repeat(now, at, buffer);
         }
         for _ in 0..ROUNDS {
             if self.failed {
                 return Step::Failed;
             }
             match self.engine.poll_output(buffer) {
-                Output::Packet(record) => return Step::Transmit(record.len()),
+                Output::Packet(record) => {
+                    self.flight.push(now, record);
+                    return Step::Transmit(record.len());
+                }
                 Output::PeerCert(certificate) => {
                     let digest = digest::digest(&digest::SHA256, certificate);
                     self.verified =
@@ -138,7 +163,10 @@ impl Association {
                         None => self.failed = true,
                     }
                 }
-                Output::Connected => self.connected = true,
+                Output::Connected => {
+                    self.connected = true;
+                    self.flight.hold();
+                }
                 Output::CloseNotify => return Step::Closed,
                 Output::Timeout(at) if at <= now => {
                     self.failed |= self.engine.handle_timeout(now).is_err();
@@ -147,7 +175,7 @@ impl Association {
                     // A deadline years away stands for none.
                     let at = Some(at).filter(|at| *at < now + 2 * DEADLINE);
                     self.idle = Some(at);
-                    return Step::Wake(at);
+                    return self.repeat(now, at, buffer);
                 }
                 // Data channels were refused in the answer; what comes nevertheless is left unread. A record that is
                 // larger than any datagram cannot be sent.
@@ -156,6 +184,14 @@ impl Association {
             }
         }
         Step::Wake(Some(now))
+    }
+
+    /// The engine waits until `at`; meanwhile its last flight is repeated.
+    fn repeat(&mut self, now: Instant, at: Option<Instant>, buffer: &mut [u8]) -> Step {
+        match self.flight.poll(now, buffer) {
+            Some(length) => Step::Transmit(length),
+            None => Step::Wake([at, self.flight.wake_at()].into_iter().flatten().min()),
+        }
     }
 
     /// Say goodbye: writes a close_notify to `buffer` when there is a secure channel for it.
@@ -183,138 +219,181 @@ pub(crate) fn profile_of(profile: SrtpProfile) -> Option<Profile> {
     }
 }
 
-/// Whether to speak DTLS 1.3. It saves a round trip, but there the engine takes the client's first SRTP profile, which
-/// for libwebrtc is AES-CM with SHA-1: four times the cost per packet. So 1.3 is for clients that put GCM first, or
-/// that speak nothing else.
-fn prefers_13(datagram: &[u8]) -> bool {
-    let Some(hello) = Hello::read(datagram) else {
-        return false;
-    };
-    let speaks = |version: [u8; 2]| {
-        hello
-            .versions
-            .is_some_and(|all| all.chunks(2).any(|v| v == version))
-    };
-    // 0x0007 and 0x0008: RFC 7714 section 14.2.
-    let gcm_first = hello
-        .profiles
-        .is_some_and(|all| matches!(all, [0, 7 | 8, ..]));
-    speaks(VERSION_13) && (gcm_first || !speaks(VERSION_12))
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+mod tests {
+    use std::time::SystemTime;
 
-/// The two lists of a ClientHello that the choice of a version needs.
-#[derive(Default)]
-struct Hello<'a> {
-    versions: Option<&'a [u8]>,
-    profiles: Option<&'a [u8]>,
-}
+    use super::super::hello::cut;
+    use super::*;
+    use crate::{Certificate, Random, WallClock};
 
-impl<'a> Hello<'a> {
-    /// Read a ClientHello that is whole in its first record; `None` for any other datagram.
-    fn read(datagram: &'a [u8]) -> Option<Self> {
-        let mut record = Reader(datagram);
-        let kind = record.take(1)?[0];
-        record.take(10)?;
-        let mut message = Reader(record.sized(2)?);
-        let header = message.take(12)?;
-        let whole = header[1..4] == header[9..12] && header[6..9] == [0, 0, 0];
-        if kind != HANDSHAKE || header[0] != 1 || !whole {
-            return None;
+    fn config() -> Config {
+        let (now, certificate) = (Instant::now(), Certificate::generate().unwrap());
+        Config {
+            random: Random::new(&certificate, [5; 32]),
+            codecs: Vec::new(),
+            certificate,
+            candidates: Arc::from([]),
+            wall_clock: WallClock::new(now, SystemTime::now()),
         }
-        message.take(2 + 32)?;
-        message.sized(1)?;
-        message.sized(1)?;
-        message.sized(2)?;
-        message.sized(1)?;
-        let mut extensions = Reader(message.sized(2)?);
-        let mut hello = Self::default();
-        while let Some(kind) = extensions.take(2) {
-            let mut value = Reader(extensions.sized(2)?);
-            match kind {
-                [0, 43] => hello.versions = value.sized(1),
-                [0, 14] => hello.profiles = value.sized(2),
+    }
+
+    /// A client of one version, its first datagram, and the digest of its certificate.
+    fn client(now: Instant, version_13: bool) -> (Dtls, Vec<u8>, [u8; 32]) {
+        let certificate = Certificate::generate().unwrap();
+        let (settings, own) = (Arc::default(), certificate.certificate.clone());
+        let mut client = match version_13 {
+            true => Dtls::new_13(settings, own, now),
+            false => Dtls::new_12(settings, own, now),
+        };
+        client.set_active(true);
+        client.handle_timeout(now).unwrap();
+        let mut buffer = [0; 2048];
+        let Output::Packet(first) = client.poll_output(&mut buffer) else {
+            panic!("no hello");
+        };
+        let first = first.to_vec();
+        (client, first, *certificate.fingerprint())
+    }
+
+    /// What one side of a handshake sends until it waits.
+    fn from_server(server: &mut Association, now: Instant) -> (Vec<Vec<u8>>, Vec<Step>) {
+        let (mut out, mut steps, mut buffer) = (Vec::new(), Vec::new(), [0; 2048]);
+        loop {
+            match server.poll(now, &mut buffer) {
+                Step::Transmit(length) => out.push(buffer[..length].to_vec()),
+                step @ (Step::Wake(_) | Step::Failed) => {
+                    steps.push(step);
+                    return (out, steps);
+                }
+                step => steps.push(step),
+            }
+        }
+    }
+
+    fn from_client(client: &mut Dtls) -> (Vec<Vec<u8>>, bool) {
+        let (mut out, mut connected, mut buffer) = (Vec::new(), false, [0; 2048]);
+        loop {
+            match client.poll_output(&mut buffer) {
+                Output::Packet(record) => out.push(record.to_vec()),
+                Output::Connected => connected = true,
+                Output::Timeout(_) => return (out, connected),
                 _ => {}
             }
         }
-        Some(hello)
-    }
-}
-
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
     }
 
-    /// A value after its length in so many bytes.
-    fn sized(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let length = self.take(bytes)?;
-        let length = length
-            .iter()
-            .fold(0, |all, byte| all << 8 | usize::from(*byte));
-        self.take(length)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn hello(versions: &[u8], profiles: &[u8]) -> Vec<u8> {
-        let mut body = vec![0xfe, 0xfd];
-        body.extend([7; 32]);
-        body.extend([0, 0, 0, 2, 0xc0, 0x2b, 1, 0]);
-        let mut extensions = vec![0, 43, 0, versions.len() as u8 + 1, versions.len() as u8];
-        extensions.extend(versions);
-        extensions.extend([0, 14, 0, profiles.len() as u8 + 3, 0, profiles.len() as u8]);
-        extensions.extend(profiles);
-        extensions.push(0);
-        body.extend((extensions.len() as u16).to_be_bytes());
-        body.extend(extensions);
-        let length = body.len() as u8;
-        let mut message = vec![1, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, length];
-        message.extend(body);
-        let mut record = vec![
-            22,
-            0xfe,
-            0xfd,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            message.len() as u8,
-        ];
-        record.extend(message);
-        record
+    /// Bring both sides together on datagrams of the hello. Returns the size of the server's first flight.
+    fn handshake(version_13: bool, pieces: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Vec<usize> {
+        let (now, config) = (Instant::now(), config());
+        let (mut client, first, fingerprint) = client(now, version_13);
+        let mut opening = Opening::default();
+        let mut decided = None;
+        for piece in pieces(&first) {
+            assert_eq!(decided, None, "decided before the hello was whole");
+            decided = opening.push(&piece);
+        }
+        assert_eq!(decided, Some(version_13));
+        let mut server = Association::new(
+            now,
+            &opening,
+            version_13,
+            Duration::from_millis(40),
+            &config,
+            fingerprint,
+        )
+        .unwrap();
+        let (mut flight, mut keys, mut connected) = (None, false, false);
+        for _ in 0..4 {
+            let (datagrams, steps) = from_server(&mut server, now);
+            keys |= steps.iter().any(|step| matches!(step, Step::Keys(_)));
+            assert!(!steps.iter().any(|step| matches!(step, Step::Failed)));
+            flight.get_or_insert_with(|| datagrams.iter().map(Vec::len).collect());
+            for datagram in datagrams {
+                client.handle_packet(&datagram).unwrap();
+            }
+            let (datagrams, done) = from_client(&mut client);
+            connected |= done;
+            for datagram in datagrams {
+                server.handle(now, &datagram);
+            }
+        }
+        assert!(keys && connected && server.is_connected());
+        flight.unwrap()
     }
 
     #[test]
-    fn versions_by_table() {
-        let both = [0xfe, 0xfc, 0xfe, 0xfd];
-        // (versions, profiles, 1.3)
-        let rows: [(&[u8], &[u8], bool); 5] = [
-            (&both, &[0, 1, 0, 8, 0, 7], false),
-            (&both, &[0, 8, 0, 7, 0, 1], true),
-            (&both, &[0, 7], true),
-            (&[0xfe, 0xfc], &[0, 1], true),
-            (&[0xfe, 0xfd], &[0, 7], false),
-        ];
-        for (versions, profiles, expected) in rows {
-            let hello = hello(versions, profiles);
-            assert_eq!(prefers_13(&hello), expected, "{versions:?} {profiles:?}");
-            for cut in 0..hello.len() {
-                assert!(!prefers_13(&hello[..cut]));
+    fn hellos_in_pieces_and_out_of_order_are_answered() {
+        for version_13 in [false, true] {
+            handshake(version_13, |first| vec![first.to_vec()]);
+            handshake(version_13, |first| cut(first, first.len() / 4));
+            handshake(version_13, |first| {
+                cut(first, first.len() / 4).into_iter().rev().collect()
+            });
+        }
+    }
+
+    #[test]
+    fn the_servers_first_flight_is_one_datagram() {
+        let flight = handshake(false, |first| vec![first.to_vec()]);
+        assert!(matches!(flight[..], [..=1_150]), "{flight:?}");
+    }
+
+    #[test]
+    fn a_handshake_that_stands_still_fails_at_its_deadline() {
+        let (start, config) = (Instant::now(), config());
+        let (_, first, fingerprint) = client(start, false);
+        let mut opening = Opening::default();
+        opening.push(&first);
+        let round_trip = Duration::from_millis(40);
+        let mut server =
+            Association::new(start, &opening, false, round_trip, &config, fingerprint).unwrap();
+        let mut sent = 0;
+        let mut now = start;
+        loop {
+            let (datagrams, steps) = from_server(&mut server, now);
+            sent += datagrams.len();
+            match steps[..] {
+                [Step::Wake(Some(at))] => {
+                    assert!(at > now);
+                    now = at;
+                    server.handle_timeout(now);
+                }
+                [Step::Failed] => break,
+                _ => panic!("neither waits nor fails"),
             }
         }
+        let took = now - start;
+        assert!(
+            (DEADLINE..DEADLINE + Duration::from_secs(1)).contains(&took),
+            "{took:?}"
+        );
+        assert!((10..=30).contains(&sent), "{sent} datagrams");
+    }
+
+    #[test]
+    fn a_certificate_of_somebody_elses_fails_the_handshake_before_there_are_keys() {
+        let (now, config) = (Instant::now(), config());
+        let (mut client, first, mut fingerprint) = client(now, false);
+        fingerprint[31] ^= 1;
+        let mut opening = Opening::default();
+        opening.push(&first);
+        let round_trip = Duration::from_millis(40);
+        let mut server =
+            Association::new(now, &opening, false, round_trip, &config, fingerprint).unwrap();
+        let mut failed = false;
+        for _ in 0..4 {
+            let (datagrams, steps) = from_server(&mut server, now);
+            assert!(!steps.iter().any(|step| matches!(step, Step::Keys(_))));
+            failed |= steps.iter().any(|step| matches!(step, Step::Failed));
+            for datagram in datagrams {
+                client.handle_packet(&datagram).unwrap();
+            }
+            for datagram in from_client(&mut client).0 {
+                server.handle(now, &datagram);
+            }
+        }
+        assert!(failed);
     }
 }

@@ -34,6 +34,9 @@ impl EgressViewer {
         let Some(plain) = keys.1.open_rtcp(room) else {
             return Accepted::No;
         };
+        if let Some(association) = &mut self.association {
+            association.confirm();
+        }
         rtcp::read(plain, |feedback| self.feedback(now, &feedback));
         Accepted::Data
     }

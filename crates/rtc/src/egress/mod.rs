@@ -7,7 +7,9 @@ mod agreement;
 pub(crate) mod dtls;
 mod estimate;
 mod feedback;
+mod flight;
 pub(crate) mod fuzz;
+mod hello;
 mod ice;
 mod repair;
 mod rtcp;
@@ -32,6 +34,7 @@ use crate::track::TrackInfo;
 use agreement::Agreement;
 use dtls::{Association, Step};
 use estimate::Estimate;
+use hello::Opening;
 use ice::Ice;
 use slot::{Moment, Outlet};
 use srtp::{Inbound, Outbound};
@@ -51,6 +54,8 @@ pub struct EgressViewer {
     /// Present when the peer gives transport-wide feedback or may send its own estimate.
     estimate: Option<Box<Estimate>>,
     association: Option<Box<Association>>,
+    /// What came of the handshake before it could begin.
+    opening: Option<Box<Opening>>,
     connected: bool,
     over: bool,
     /// Nothing but writes that leave nothing to poll has happened since the last drain.
@@ -84,6 +89,7 @@ impl EgressViewer {
             slots: Vec::new(),
             estimate: None,
             association: None,
+            opening: None,
             connected: false,
             over: false,
             drained: false,
@@ -143,6 +149,7 @@ impl EgressViewer {
     fn stop(&mut self) {
         self.over = true;
         self.association = None;
+        self.opening = None;
         self.keys = None;
         self.repairs = VecDeque::new();
     }
@@ -152,23 +159,27 @@ impl EgressViewer {
         if !self.ice.knows(&path) {
             return Accepted::No;
         }
-        if self.association.is_none() {
+        if let Some(association) = &mut self.association {
+            association.handle(now, datagram);
+        } else {
             if datagram[0] != dtls::HANDSHAKE {
                 return Accepted::No;
             }
+            let opening = self.opening.get_or_insert_default();
+            let Some(version_13) = opening.push(datagram) else {
+                return Accepted::Data;
+            };
             let since = self.ice.first_check().unwrap_or(now);
             let round_trip = now.saturating_duration_since(since);
             let (config, fingerprint) = self.agreement.identity();
-            match Association::new(now, datagram, round_trip, config, fingerprint) {
-                Some(association) => self.association = Some(Box::new(association)),
-                None => {
-                    self.end(Event::HandshakeFailed);
-                    return Accepted::No;
-                }
-            }
-        }
-        if let Some(association) = &mut self.association {
-            association.handle(now, datagram);
+            let association =
+                Association::new(now, opening, version_13, round_trip, config, fingerprint);
+            self.opening = None;
+            let Some(association) = association else {
+                self.end(Event::HandshakeFailed);
+                return Accepted::No;
+            };
+            self.association = Some(Box::new(association));
         }
         Accepted::Data
     }
