@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +16,7 @@ from sanderling.enums import (
     StreamResourceType,
     VideoStreamType,
 )
-from sanderling.errors import ErrorCode, PublishError, SanderlingError
+from sanderling.errors import ErrorCode, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_app_id
 from sanderling.sdk.tls import TLS
 
@@ -32,6 +33,8 @@ __all__ = [
     "check_extra_info",
     "token_of",
 ]
+
+log = logging.getLogger("sanderling.sdk")
 
 TokenProvider = Callable[[], Awaitable[str]]
 """Asked for a token at every login and before the present one ends; runs on the engine's loop."""
@@ -192,7 +195,15 @@ class PlayerConfig:
 
 
 async def token_of(config: RoomConfig) -> str:
-    """The token of ``config``, made now when a function makes it."""
+    """The token of ``config``, made now when a function makes it; 1002030 when the function fails."""
     if isinstance(config.token, str):
         return config.token
-    return await config.token()
+    try:
+        return await config.token()
+    except SanderlingError:
+        raise
+    except Exception as error:
+        log.exception("the function that makes tokens failed")
+        raise RoomError(
+            ErrorCode.LOGIN_FAILED, f"the function that makes tokens failed: {error!r}"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from sanderling.sdk.room import Room
 
 __all__ = ["Credentials"]
-
-log = logging.getLogger("sanderling.sdk")
 
 
 class Credentials:
@@ -52,9 +49,6 @@ class Credentials:
             await self.renew(self.config.token)
         except SanderlingError as error:
             self._failed(error, remaining_s)
-        except Exception as error:
-            log.exception("the function that makes tokens failed")
-            self._failed(TokenError(ErrorCode.TOKEN_INTERNAL_ERROR, f"no token: {error!r}"), remaining_s)
         finally:
             self._renewing = False
 

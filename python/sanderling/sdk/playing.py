@@ -19,7 +19,7 @@ from sanderling.enums import (
     StreamEvent,
     VideoStreamType,
 )
-from sanderling.errors import ErrorCode, PlayError, SanderlingError, error_for
+from sanderling.errors import ErrorCode, PlayError, RateLimited, SanderlingError, error_for
 from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import is_passing
 from sanderling.sdk.config import PlayerConfig
@@ -51,6 +51,9 @@ log = logging.getLogger("sanderling.sdk")
 RETRY_INTERVAL = 1.0
 """Seconds between two requests for a stream that is not there. This room's notice comes sooner; for a stream in
 another room of the project it is the longest wait. Lower loads the server with plays nobody can have yet."""
+
+LOST_INTERVAL = 0.1
+"""Seconds before a request is made again that went down with its connection; the next one waits for a new one."""
 
 SILENT_DEVICE = frozenset({RemoteDeviceState.DISABLE, RemoteDeviceState.MUTE})
 
@@ -282,7 +285,6 @@ class Player:
     async def _play(self) -> None:
         try:
             while True:
-                self._again.clear()
                 await self._bind_when_there()
                 await self._again.wait()
         except SanderlingError as error:
@@ -298,7 +300,9 @@ class Player:
         give_up = time.monotonic() + self._room.av_retry_time
         while True:
             last = time.monotonic() >= give_up
+            wait = RETRY_INTERVAL
             await self._room.session.online()
+            self._again.clear()  # what was interrupted before this attempt is what it makes good
             self._came.clear()  # what comes from here on may come after the server has said that it is not there
             try:
                 await self._bind()
@@ -314,8 +318,12 @@ class Player:
                     raise
                 if last:
                     raise PlayError(ErrorCode.PLAY_INTERRUPTED, error.message) from error
+                if isinstance(error, RateLimited):
+                    wait = error.retry_after
+                elif error.code is not ErrorCode.STREAM_NOT_FOUND:
+                    wait = LOST_INTERVAL
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_INTERVAL):
+                async with asyncio.timeout(wait):
                     await self._came.wait()
 
     async def _bind(self) -> None:

@@ -229,7 +229,6 @@ class Publisher:
         try:
             has = await self._prepare()
             while True:
-                self._again.clear()
                 await self._announce_when_possible(*has)
                 await self._again.wait()
         except SanderlingError as error:
@@ -248,6 +247,7 @@ class Publisher:
         while True:
             await asyncio.sleep(backoff.next(time.monotonic(), at_least=wait))
             await self._room.session.online()
+            self._again.clear()  # what was interrupted before this attempt is what it makes good
             try:
                 await self._announce(has_video, has_audio)
                 return

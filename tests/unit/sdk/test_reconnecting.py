@@ -289,6 +289,68 @@ async def test_a_token_function_is_asked_again_for_a_new_login() -> None:
         assert (await server.expect(messages.Login)).token == "second"
 
 
+async def test_a_token_function_that_fails_is_asked_until_it_does_not() -> None:
+    recorder = Recorder()
+    answers = iter(["first", ValueError("backend down"), ValueError("backend down"), "second"])
+
+    async def provide() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with scripted_server() as server, engine_of(server, recorder) as engine:
+        await engine.login_room("lobby", ALICE, RoomConfig(token=provide))
+        await server.expect(messages.Login)
+        server.cut()
+        assert (await server.expect(messages.Login)).token == "second"
+        await recorder.until_call("room", "lobby", RECONNECTED, 0)
+
+
+async def test_a_token_function_that_fails_at_the_first_login_is_named() -> None:
+    async def provide() -> str:
+        raise ValueError("backend down")
+
+    async with scripted_server() as server, engine_of(server) as engine:
+        with pytest.raises(RoomError, match="backend down") as caught:
+            await engine.login_room("lobby", ALICE, RoomConfig(token=provide))
+        assert caught.value.code == ErrorCode.LOGIN_FAILED
+
+
+async def test_a_play_under_way_when_its_session_is_lost_goes_on_in_the_next() -> None:
+    recorder = Recorder()
+    async with scripted_server() as server, engine_of(server, recorder) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        server.silent.add(messages.Play)
+        playing = room.start_playing_stream("s1")
+        await server.expect(messages.Play)
+        server.silent.clear()
+        server.cut()
+        await server.expect(messages.Play)
+        await server.say(messages.PlayerStateNotice("s1", 2))
+        await playing
+        # It was never interrupted, only late; and it was asked for once.
+        assert [call[1:] for call in recorder.of("player")] == [
+            (PlayerState.PLAY_REQUESTING, 0),
+            (PlayerState.PLAYING, 0),
+        ]
+        assert not any(isinstance(message, messages.Play) for message in server.received)
+
+
+async def test_a_publish_under_way_when_its_session_is_lost_goes_on_in_the_next() -> None:
+    async with scripted_server() as server, engine_of(server) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        server.silent.add(messages.Publish)
+        publishing = room.start_publishing_stream("mine", CustomVideoSource())
+        await server.expect(messages.Publish)
+        server.silent.clear()
+        server.cut()
+        assert not (await server.expect(messages.Publish)).renew
+        await server.say(messages.PublisherStateNotice("mine", 2))
+        await publishing
+        assert not any(isinstance(message, messages.Publish) for message in server.received)
+
+
 async def test_a_viewer_transport_that_breaks_down_is_replaced_within_the_session() -> None:
     recorder = Recorder()
     async with scripted_server() as server, engine_of(server, recorder) as engine:
