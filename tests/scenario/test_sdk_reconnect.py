@@ -16,7 +16,9 @@ from sanderling import (
     CustomVideoSource,
     Engine,
     EngineProfile,
+    ErrorCode,
     PixelFormat,
+    PlayError,
     PlayerState,
     PublisherState,
     Room,
@@ -87,6 +89,11 @@ async def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None
             # Nobody is told that anybody went or came.
             assert viewing.of("streams") == [call[1:] for call in before if call[0] == "streams"]
             assert viewing.of("users") == [call[1:] for call in before if call[0] == "users"]
+
+
+async def to_the_end(pictures: AsyncIterator[VideoFrame]) -> None:
+    async for _ in pictures:
+        pass
 
 
 async def join(
@@ -219,3 +226,40 @@ async def settled() -> tuple[int, int]:
         same = same + 1 if now == last else 0
         last = now
     return last
+
+
+async def test_a_server_that_does_not_come_back_is_given_up(tmp_path: Path) -> None:
+    recorder = Recorder()
+    async with node_process(tmp_path / "state") as node, pushing() as source:
+        profile = EngineProfile(app_id=node.project.app_id, server=node.url, room_retry_time=1.0)
+        async with Engine(profile, recorder) as engine:
+            room = await engine.login_room("r", User("host", "Host"), RoomConfig(token=node.token("host")))
+            await room.start_publishing_stream("film", source)
+            player = await room.start_playing_stream("film")
+            pictures = player.video()
+            await anext(pictures)
+            await node.kill()
+            await recorder.until_call("room", "r", RoomStateReason.RECONNECT_FAILED, 1002053)
+            assert recorder.of("publisher")[-1] == ("film", PublisherState.NO_PUBLISH, 1003021)
+            assert recorder.of("player")[-1] == ("film", PlayerState.NO_PLAY, 1004020)
+            with pytest.raises(PlayError) as caught:
+                await to_the_end(pictures)
+            assert caught.value.code == ErrorCode.PLAY_INTERRUPTED
+            assert engine.room is None
+
+
+async def test_a_logout_that_a_silent_server_does_not_confirm() -> None:
+    recorder, watching = Recorder(), Recorder()
+    async with server() as node, cut_proxy(node.port) as proxy:
+        await node.create_project(l3=True)
+        watcher, _ = await join(node, node.url, "watcher", watching)
+        engine, room = await join(node, proxy.url, "alice", recorder)
+        async with watcher, engine:
+            await watching.until_call("users", "r", UpdateType.ADD, ("alice",))
+            proxy.silence(True)
+            await room.logout()
+            await recorder.until_call("room", "r", RoomStateReason.LOGOUT_FAILED, 1002052)
+            assert engine.room is None
+            proxy.silence(False)
+            # What this end closed, the others hear of in the end.
+            await watching.until_call("users", "r", UpdateType.DELETE, ("alice",), seconds=30)
