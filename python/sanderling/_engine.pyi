@@ -113,15 +113,15 @@ class Engine:
         """Totals since start: packets_in/out, bytes_in/out, datagrams_dropped, sessions, bindings, events_waiting.
 
         Of datagrams_dropped, datagrams_late waited too long for a full socket and datagrams_refused belonged to no
-        session or were not wanted by it. flushes: loop turns that sent something over UDP; sends: system calls for
+        session or were not wanted by it. flushes: loop turns that sent forwarded packets over UDP; sends: system calls for
         it; trains: messages of several datagrams to one peer (UDP segmentation offload); gso: workers whose system
         takes trains. packets_out / flushes is the number of packets per flush.
         """
     def added_delay(self) -> dict[str, Any]:
         """How long the workers held datagrams, since start: ``{"bounds_us": [float, …], "counts": [int, …]}``.
 
-        One count per flush: from the kernel's receive stamp of the oldest datagram of a loop turn to the return of the
-        system call that sent what came of it. ``counts[i]`` were below ``bounds_us[i]`` and not below the one before;
+        One count per send of forwarded packets: from the kernel's receive stamp of the oldest datagram of a loop turn to
+        the return of the system call that sent what came of it. ``counts[i]`` were below ``bounds_us[i]`` and not below the one before;
         the last bound is infinite. Subtract two readings for the time between them.
         """
     def close(self) -> None:

@@ -50,7 +50,7 @@ pub struct Totals {
     pub datagrams_late: u64,
     /// Those of them that belonged to no session or that their session did not want.
     pub datagrams_refused: u64,
-    /// Loop turns that sent something over UDP.
+    /// Loop turns that sent forwarded packets over UDP; answers and reports alone are no flush.
     pub flushes: u64,
     /// System calls that sent datagrams.
     pub sends: u64,

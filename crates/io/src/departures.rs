@@ -29,7 +29,8 @@ pub(crate) struct Departures {
     now: Instant,
     /// When the system received the oldest datagram of this turn, Unix time in nanoseconds.
     oldest_ns: Option<u64>,
-    /// Something left in this turn.
+    /// Something that was forwarded is in the batch, and something that was has left in this turn.
+    forwards: bool,
     flushed: bool,
 }
 
@@ -55,6 +56,7 @@ impl Departures {
             worker,
             now,
             oldest_ns: None,
+            forwards: false,
             flushed: false,
         }
     }
@@ -90,7 +92,7 @@ impl Departures {
             .flush(self.now, &mut self.sender, sockets, &mut self.backlogs);
         let counters = self.counters();
         if sent.packets > 0 {
-            if let Some(oldest) = self.oldest_ns {
+            if let (Some(oldest), true) = (self.oldest_ns, self.forwards) {
                 let held = Duration::from_nanos(unix_ns().saturating_sub(oldest));
                 counters.added_delay.record(held);
             }
@@ -98,7 +100,7 @@ impl Departures {
             Counters::add(&counters.bytes_out, sent.bytes);
             Counters::add(&counters.sends, sent.calls);
             Counters::add(&counters.trains, sent.trains);
-            if !self.flushed {
+            if self.forwards && !self.flushed {
                 Counters::add(&counters.flushes, 1);
             }
             let segments = u64::from(self.sender.segments());
@@ -106,7 +108,44 @@ impl Departures {
         }
         Counters::add(&counters.datagrams_dropped, sent.dropped);
         Counters::add(&counters.datagrams_late, sent.late);
-        self.flushed |= sent.packets > 0;
+        self.flushed |= self.forwards;
+        self.forwards = false;
+    }
+
+    /// Write a datagram to where it leaves from. `forwards`: it is a copy of one that came in, not an answer to one.
+    fn write(
+        &mut self,
+        path: Path,
+        limit: usize,
+        forwards: bool,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) {
+        let limit = limit.min(MAX_DATAGRAM);
+        match path.protocol {
+            Protocol::Udp => {
+                let Some(socket) = self.routes.socket(path.local, path.remote) else {
+                    return self.dropped(1);
+                };
+                if self.batch.ends_before(path.remote) {
+                    self.flush();
+                }
+                let len = write(&mut self.batch.space()[..limit]).min(limit);
+                if len > 0 {
+                    self.batch.commit(socket, path.remote, len);
+                    self.forwards |= forwards;
+                }
+            }
+            Protocol::Tcp => {
+                let len = write(&mut self.frame[..limit]).min(limit);
+                if len == 0 {
+                } else if self.tcp.send(path, &self.frame[..len]) {
+                    Counters::add(&self.counters().packets_out, 1);
+                    Counters::add(&self.counters().bytes_out, len as u64);
+                } else {
+                    self.dropped(1);
+                }
+            }
+        }
     }
 
     /// Whether a socket has to say when it takes datagrams again.
@@ -121,39 +160,17 @@ impl Departures {
 }
 
 impl Sink for Departures {
+    /// Answers, reports and repairs: sessions put them together elsewhere.
     fn push(&mut self, path: Path, datagram: &[u8]) {
-        self.put(path, datagram.len(), |room| {
+        self.write(path, datagram.len(), false, |room| {
             let fits = datagram.len().min(room.len());
             room[..fits].copy_from_slice(&datagram[..fits]);
             fits
         });
     }
 
+    /// Forwarded packets: they are made in place.
     fn put(&mut self, path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {
-        let limit = limit.min(MAX_DATAGRAM);
-        match path.protocol {
-            Protocol::Udp => {
-                let Some(socket) = self.routes.socket(path.local, path.remote) else {
-                    return self.dropped(1);
-                };
-                if self.batch.is_full() {
-                    self.flush();
-                }
-                let len = write(&mut self.batch.space()[..limit]).min(limit);
-                if len > 0 {
-                    self.batch.commit(socket, path.remote, len);
-                }
-            }
-            Protocol::Tcp => {
-                let len = write(&mut self.frame[..limit]).min(limit);
-                if len == 0 {
-                } else if self.tcp.send(path, &self.frame[..len]) {
-                    Counters::add(&self.counters().packets_out, 1);
-                    Counters::add(&self.counters().bytes_out, len as u64);
-                } else {
-                    self.dropped(1);
-                }
-            }
-        }
+        self.write(path, limit, true, write);
     }
 }

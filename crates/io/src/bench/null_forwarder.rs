@@ -202,7 +202,11 @@ impl Forwarding {
                 };
                 end = begin;
                 for length in lengths {
-                    self.departures.push(path, &self.burst[end..end + length]);
+                    let datagram = &self.burst[end..end + length];
+                    self.departures.put(path, *length, |room| {
+                        room.copy_from_slice(datagram);
+                        room.len()
+                    });
                     end += length;
                 }
             }
