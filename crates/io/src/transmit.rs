@@ -13,10 +13,10 @@ use crate::portable;
 
 /// Longest datagram received or sent: above every path MTU in use, jumbo frames excepted.
 pub(crate) const MAX_DATAGRAM: usize = sanderling_sfu::MAX_DATAGRAM;
-/// Bytes collected before they are sent in the middle of a turn. Enough for hundreds of messages, beside which the price
+/// Bytes collected before they are sent in the middle of a turn. Enough for dozens of messages, beside which the price
 /// of one more system call is nothing; and little enough that what was ciphered is still in the second-level cache when
 /// the kernel reads it, and the memory is there when it is written to again.
-const MAX_BATCH: usize = 512 << 10;
+const MAX_BATCH: usize = 128 << 10;
 /// Room below which a batch is sent rather than begin with the next address: what a train usually takes.
 const TRAIN_ROOM: usize = MAX_TRAIN * 1500;
 /// Datagrams of a train. More of one peer's packets in one burst overflow buffers on its way.

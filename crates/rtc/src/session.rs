@@ -65,6 +65,10 @@ pub trait Session {
         batch: &mut B,
     ) -> Result<(), WriteError>;
 
+    /// Read what the next write to a slot needs, so that it lies in the processor's cache. It changes nothing and is
+    /// worth a call for several sessions in a row: their reads overlap, those of writes one after the other do not.
+    fn warm(&self, _slot: u16, _kind: Kind) {}
+
     /// Whether nothing has happened since [`Session::poll`] last returned [`Output::WakeAt`] that another call would
     /// bring out: a write usually leaves nothing behind.
     fn is_drained(&self) -> bool {

@@ -66,6 +66,14 @@ impl Sent {
         sequence as usize & (self.records.len() - 1)
     }
 
+    /// Read the record that the next packet is noted in.
+    pub(super) fn warm(&self) -> u64 {
+        let next = self.highest.unwrap_or(0).wrapping_add(1) as usize;
+        let record = self.records.get(next & self.records.len().wrapping_sub(1));
+        let latest = self.latest.first().copied().unwrap_or(0);
+        record.map_or(0, |record| u64::from(record.sent_ms)) ^ u64::from(latest)
+    }
+
     /// Forget everything: what is bound next has another store.
     pub(super) fn clear(&mut self) {
         *self = Self {

@@ -134,6 +134,11 @@ impl ExtensionIds {
         ids
     }
 
+    /// Read a value.
+    pub(super) fn warm(&self) -> u64 {
+        u64::from(self.transport) ^ u64::from(self.mid_length)
+    }
+
     /// Whether packets are numbered across all streams of the transport.
     pub(super) fn counts_transport(&self) -> bool {
         self.transport != 0

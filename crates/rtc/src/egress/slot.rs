@@ -200,6 +200,13 @@ impl Outlet {
         self.bound && self.last.is_some()
     }
 
+    /// Read a value from each part that [`Outlet::seal`] uses.
+    pub(super) fn warm(&self) -> u64 {
+        let fixed = u64::from(self.ssrc) ^ self.packets ^ self.repaired ^ u64::from(self.bound);
+        let tables = self.used.warm() ^ self.sent.warm() ^ self.ids.warm();
+        fixed ^ u64::from(self.section as u32) ^ tables
+    }
+
     /// Room that a packet takes at most.
     pub(super) fn limit(packet: &Packet) -> usize {
         let header = rtp::header_limit(&packet.extensions);

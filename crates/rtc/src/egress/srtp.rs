@@ -288,6 +288,15 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
+    /// Read a value.
+    pub(super) fn warm(&self) -> u64 {
+        let salt = match &self.rtp {
+            Cipher::Gcm { salt, .. } => salt[0],
+            Cipher::Cm(keys) => keys.salt[0],
+        };
+        u64::from(salt) ^ u64::from(self.index)
+    }
+
     /// Name of the protection profile (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
     pub(super) fn profile(&self) -> &'static str {
         match &self.rtp {
@@ -384,6 +393,11 @@ pub(super) struct Used {
 const USED_WORDS: usize = 16;
 
 impl Used {
+    /// Read the word that the next number is in.
+    pub(super) fn warm(&self) -> u64 {
+        self.bits[Self::place(self.next).0]
+    }
+
     const fn place(sequence: u64) -> (usize, u64) {
         ((sequence / 64) as usize % USED_WORDS, 1 << (sequence % 64))
     }

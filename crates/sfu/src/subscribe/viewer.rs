@@ -97,6 +97,15 @@ impl<S: Session> Viewer<S> {
         }
     }
 
+    /// Read what forwarding to a slot needs; see [`Session::warm`].
+    pub(crate) fn warm(&self, slot_number: u16, kind: Kind) {
+        if let Some(slot) = self.slots.get(usize::from(slot_number)) {
+            let binding = slot.binding.as_ref().map(|binding| binding.stream);
+            std::hint::black_box((binding, slot.forwarders[index(kind)].source()));
+        }
+        self.session.warm(slot_number, kind);
+    }
+
     /// Bindings with their slot.
     pub(crate) fn bindings(&self) -> impl Iterator<Item = (u16, &Binding)> {
         let bound = self.slots.iter().zip(0_u16..);

@@ -38,6 +38,11 @@ impl Departures {
         self.next
     }
 
+    /// Read the record of the next packet.
+    pub(super) fn warm(&self) -> u64 {
+        u64::from(self.records[self.place(self.next)].at)
+    }
+
     fn place(&self, number: u16) -> usize {
         usize::from(number) & (self.records.len() - 1)
     }

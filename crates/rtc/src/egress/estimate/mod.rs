@@ -53,6 +53,11 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
+    /// Read what the next departure is noted in.
+    pub(super) fn warm(&self) -> u64 {
+        self.departures.warm() ^ u64::from(self.waiting_ms.unwrap_or(0))
+    }
+
     /// Number of the next packet.
     pub(super) fn next(&self) -> u16 {
         self.departures.next()
