@@ -56,10 +56,14 @@ class Backoff:
         """Whether the time for attempts is up."""
         return now - self._since >= self._limit
 
+    def eager(self, now: float) -> bool:
+        """Whether somebody may still be looking."""
+        return now - self._since < EAGER_SECONDS
+
     def next(self, now: float, *, at_least: float = 0.0) -> float:
         """Seconds to wait before the next attempt, not beyond the limit. ``at_least``: what a server asked for."""
         delay = self._delay * (0.5 + 0.5 * self._draw())
-        ceiling = EAGER_DELAY if now - self._since < EAGER_SECONDS else LONGEST_DELAY
+        ceiling = EAGER_DELAY if self.eager(now) else LONGEST_DELAY
         self._delay = min(max(self._delay * 2, FIRST_DELAY), ceiling)
         left = max(0.0, self._limit - (now - self._since))
         return min(max(delay, at_least), left)

@@ -82,11 +82,12 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._aborted = False
 
-    def open(self) -> asyncio.Task[None]:
-        """Start connecting. The task ends when the socket is open and raises what kept it from being so: 1002030 or
-        1002031 with the reason.
+    def open(self, seconds: float | None = None) -> asyncio.Task[None]:
+        """Start connecting, for at most ``seconds`` (else :data:`CONNECT_TIMEOUT`).
+
+        The task ends when the socket is open and raises what kept it from being so: 1002030 or 1002031 with the reason.
         """
-        task = self._spawn(self._connect(), "sanderling-connect")
+        task = self._spawn(self._connect(seconds or CONNECT_TIMEOUT), "sanderling-connect")
         task.add_done_callback(_retrieve)  # there may be nobody to raise to any more
         return task
 
@@ -131,12 +132,12 @@ class Connection:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _connect(self) -> None:
+    async def _connect(self, seconds: float) -> None:
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
 
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 security: dict[str, Any] = {}
                 if self._url.startswith("wss:"):
                     # Reads the authorities' certificates.

@@ -42,6 +42,10 @@ R = TypeVar("R")
 ANSWER_TIMEOUT = 2.0
 """Seconds for which the reply to a stop or a logout is waited for."""
 
+EAGER_CONNECT_TIMEOUT = 3.0
+"""Seconds for a connection while attempts are frequent: a request to connect that was lost is repeated by the system
+ever more rarely, so that a new one finds a network that is back sooner."""
+
 _KICK_CODES = frozenset(
     {
         ErrorCode.KICKED_BY_SAME_USER,
@@ -300,7 +304,7 @@ class Session:
             wait = error.retry_after if isinstance(error, RateLimited) else 0.0
             await asyncio.sleep(backoff.next(self._loop.time(), at_least=wait))
             try:
-                await self._renew()
+                await self._renew(EAGER_CONNECT_TIMEOUT if backoff.eager(self._loop.time()) else None)
                 return
             except SanderlingError as failure:
                 error = failure
@@ -314,10 +318,10 @@ class Session:
                     hint="check the network; log in again",
                 )
 
-    async def _renew(self) -> None:
+    async def _renew(self, seconds: float | None) -> None:
         """One attempt: the session on a new connection, or a new session when the server has none for it."""
         if self._client.state is ClientState.INTERRUPTED:
-            await self._replace_connection()
+            await self._replace_connection(seconds)
             self._attempt = self._loop.create_future()
             self._client.resume(now=self._connection.now())
             self._connection.flush()
@@ -331,14 +335,14 @@ class Session:
                 self._attempt = None
         if self._client.state is ClientState.ENDED:
             self._client = SignalingClient()
-        await self._log_in(await self._replace_connection())
+        await self._log_in(await self._replace_connection(seconds))
 
-    async def _replace_connection(self) -> asyncio.Task[None]:
+    async def _replace_connection(self, seconds: float | None) -> asyncio.Task[None]:
         """A connection that is open, in place of the lost one."""
         lost, self._connection = self._connection, self._connect()
         lost.abort()
         self.spawn(lost.close(), "sanderling-close")
-        opening = self._connection.open()
+        opening = self._connection.open(seconds)
         await asyncio.shield(opening)
         return opening
 
