@@ -23,6 +23,7 @@ from sanderling import (
     PublisherState,
     Room,
     RoomConfig,
+    RoomMode,
     RoomStateChanged,
     RoomStateReason,
     UpdateType,
@@ -263,3 +264,21 @@ async def test_a_logout_that_a_silent_server_does_not_confirm() -> None:
             proxy.silence(False)
             # What this end closed, the others hear of in the end.
             await watching.until_call("users", "r", UpdateType.DELETE, ("alice",), seconds=30)
+
+
+async def test_several_rooms_come_back_without_ending_each_other(tmp_path: Path) -> None:
+    recorder = Recorder()
+    async with node_process(tmp_path / "state") as node:
+        profile = EngineProfile(app_id=node.project.app_id, server=node.url, room_mode=RoomMode.MULTI_ROOM)
+        async with Engine(profile, recorder) as engine:
+            alice = User("alice", "Alice")
+            config = RoomConfig(token=node.token("alice"))
+            for number in range(3):
+                await engine.login_room(f"r{number}", alice, config)
+            await node.kill()
+            await node.start()
+            for number in range(3):
+                await recorder.until_call("room", f"r{number}", RECONNECTED, 0)
+            assert {room.state for room in engine.rooms.values()} == {RECONNECTED}
+            assert not [call for call in recorder.of("room") if call[1] is RoomStateReason.KICK_OUT]
+            await asyncio.gather(*(room.stream_list() for room in engine.rooms.values()))
