@@ -150,6 +150,15 @@ def test_without_root_the_cable_is_refused_with_a_remedy() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_without_the_sdks_engine_its_package_is_named() -> None:
+    code = "import sys; sys.modules['wrtc'] = None; from sanderling.cli.main import app; app(sys.argv[1:])"
+    command = [sys.executable, "-P", "-c", code, "bench", "join", "--arrivals", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 1
+    assert "pip install wrtc" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_the_gateway_its_package_is_named(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path)}
     command = [*COMMAND, "fanout", "--peer", "janus", "--viewers", "1"]

@@ -29,6 +29,7 @@ from sanderling.bench.publisher import REPORT, KeyFrame, Publishing, Requests, T
 from sanderling.bench.usage import cpu_seconds
 from sanderling.demo import clock
 from sanderling.errors import SanderlingError
+from sanderling.sdk.webrtc import runtime
 
 __all__ = ["Join", "JoinOptions", "run_join"]
 
@@ -71,6 +72,8 @@ class Join:
     first_ns: int = 0
     moving_ns: int = 0
     live_ns: int = 0
+    error: str = ""
+    """Why it came to no more."""
     _frame: int = -1
     _fresh_ns: int = 0
 
@@ -147,7 +150,9 @@ async def publication(node: Node, options: JoinOptions) -> AsyncIterator[Publica
 
 
 async def run_join(options: JoinOptions, progress: Callable[[str], None]) -> JoinResult:
-    """Measure; BenchFailed when the server or the publisher does not work."""
+    """Measure; BenchFailed when server or publisher do not work, MediaUnavailable without the SDK's engine."""
+    # Its loading is no part of a join.
+    await asyncio.to_thread(runtime.preload)
     with tempfile.TemporaryDirectory(prefix="sanderling-bench-") as folder:
         async with Node.start(Path(folder)) as node, publication(node, options) as heard:
             progress(
@@ -160,6 +165,9 @@ async def run_join(options: JoinOptions, progress: Callable[[str], None]) -> Joi
 
             cpu, moment, requests = cpu_seconds(node.pid), time.monotonic(), heard.requests
             joins = await _arrivals(node, options, progress)
+            for join in joins:
+                if join.error:
+                    progress(f"a viewer failed: {join.error}")
             seconds = time.monotonic() - moment
             used = cpu_seconds(node.pid) - cpu - idle_share * seconds
             requested = heard.requests - requests
@@ -180,7 +188,8 @@ def result(
     """Put the figures together. ``cpu_s``: what the joins cost the server; BenchFailed when no join succeeded."""
     good = [join for join in joins if join.live_ns]
     if not good:
-        raise BenchFailed(f"none of {len(joins)} viewers had a live picture within {JOIN_SECONDS:.0f} s")
+        why = next((join.error for join in joins if join.error), "the stream ended")
+        raise BenchFailed(f"none of {len(joins)} viewers had a live picture: {why}")
     classes: dict[str, list[Join]] = {}
     for join in good:
         age = age_at(join.began_ns, key_frames_ns)
@@ -241,11 +250,15 @@ async def _join(node: Node, user_id: str) -> Join:
         join = Join(time.monotonic_ns())
         login = engine.login_room(ROOM_ID, User(user_id, user_id), RoomConfig(token=token))
         playing = engine.start_playing_stream(STREAM, PlayerConfig(resource_mode=ResourceMode.ONLY_L3))
-        with contextlib.suppress(TimeoutError, SanderlingError):
+        try:
             async with asyncio.timeout(JOIN_SECONDS):
                 if playing.player is not None:
                     await _watch(playing.player, join)
                 await login
+        except TimeoutError:
+            join.error = f"no live picture within {JOIN_SECONDS:.0f} s"
+        except SanderlingError as error:
+            join.error = str(error)
         return join
 
 

@@ -77,4 +77,6 @@ def test_figures_are_sorted_by_the_age_of_the_key_frame() -> None:
 
 def test_no_live_picture_at_all_is_a_failure() -> None:
     with pytest.raises(BenchFailed, match="none of 1 viewers"):
-        result(JoinOptions(), [Join(1)], [], [], 0.0, 0.0)
+        result(JoinOptions(), [Join(1, error="1002033 the token is no good")], [], [], 0.0, 0.0)
+    with pytest.raises(BenchFailed, match="the token is no good"):
+        result(JoinOptions(), [Join(1), Join(1, error="1002033 the token is no good")], [], [], 0.0, 0.0)

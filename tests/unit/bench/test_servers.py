@@ -31,7 +31,9 @@ def test_workers_are_the_servers_own_choice_unless_told(tmp_path: Path) -> None:
 
 
 def test_clients_of_one_address_are_not_limited(tmp_path: Path) -> None:
-    config = msgspec.convert(tomllib.loads(settings_file(tmp_path, "127.0.0.1", None, "secret")), ServerConfig)
+    config = msgspec.convert(
+        tomllib.loads(settings_file(tmp_path, "127.0.0.1", None, "secret")), ServerConfig
+    )
     assert config.max_sessions >= 20_000
     for name in ("logins_per_s", "posts_per_s"):
         assert getattr(config, name, 0) == 0
