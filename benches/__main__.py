@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from benches import browser, commands, event_cost, growth, instructions, machine, rooms
+from benches import browser, commands, event_cost, growth, instructions, machine, members, rooms
 
 Figures = (
     commands.CommandFigures
@@ -19,10 +19,20 @@ Figures = (
     | event_cost.EventCost
     | browser.BrowserLatency
     | rooms.Rooms
+    | members.Members
 )
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = (*commands.COMMANDS, "growth", "instructions", "event-cost", "rooms", "browser")
+NAMES = (
+    *commands.COMMANDS,
+    "growth",
+    "instructions",
+    "event-cost",
+    "rooms",
+    "members",
+    "members-deflate",
+    "browser",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,6 +81,8 @@ def _measure(name: str, seconds: float) -> Figures:
             return event_cost.measure()
         case "rooms":
             return rooms.measure()
+        case "members" | "members-deflate":
+            return members.measure(deflate=name == "members-deflate")
         case "browser":
             return browser.measure(seconds)
         case _:

@@ -114,6 +114,23 @@ async def test_reads_that_come_together_are_few_and_each_sees_what_was_committed
         await other.aclose()
 
 
+async def test_what_another_process_commits_is_seen_by_the_next_read(storage, tmp_path):
+    """However soon after the former it comes, and whatever was read before."""
+    project = await storage.create_project("one")
+    other = SqliteStorage(tmp_path / "state")
+    await other.open()
+    try:
+        for number in range(100):
+            plays = number % 16 + 1
+            await other.update_project(project.app_id, max_plays=plays)
+            for _ in range(2):
+                found = await storage.project(project.app_id)
+                assert found is not None
+                assert found.max_plays == plays
+    finally:
+        await other.aclose()
+
+
 async def test_several_may_open_a_new_folder_at_once(tmp_path):
     storages = [SqliteStorage(tmp_path / "new") for _ in range(4)]
     try:

@@ -195,8 +195,9 @@ async def test_the_play_above_the_limit() -> None:
 async def test_a_codec_that_the_viewer_lacks() -> None:
     async with world() as it:
         host = await it.join("host")
-        viewer = await it.join("viewer", video_codecs=(VideoCodec.VP8,))
+        # As long as all who are there decode VP9, it is published; who comes later may lack it.
         await it.publish(host, "film", VideoCodec.VP9)
+        viewer = await it.join("viewer", video_codecs=(VideoCodec.VP8,))
         with pytest.raises(PlayError) as caught:
             async with asyncio.timeout(10):
                 await viewer.start_playing_stream("film")

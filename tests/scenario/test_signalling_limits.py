@@ -159,7 +159,8 @@ async def test_a_slow_reader_is_closed_and_harms_nobody() -> None:
 
 
 async def _ask_for_ever(client: Client) -> None:
-    text = json.dumps({"type": "play", "seq": 1, "stream_id": "s" * 255})
+    # Refused with a long sentence, and without a look at the database.
+    text = json.dumps({"type": "switch_resource", "seq": 1, "stream_id": "s" * 2000, "resource": 1})
     while True:
         for _ in range(200):
             await client.socket.send(text)

@@ -65,3 +65,40 @@ def test_batches_keep_every_item_and_their_size():
 
 def test_a_path_is_a_wire_value():
     assert (int(ResourceMode.ONLY_L3), int(ResourceMode.ONLY_RTC)) == (2, 3)
+
+
+async def test_a_message_is_written_at_once_only_when_none_is_before_it():
+    outbox = QueueOutbox(limit_messages=10, limit_bytes=1000)
+    written: list[bytes] = []
+    able = True
+
+    def write_now(data: bytes) -> bool:
+        if able:
+            written.append(data)
+        return able
+
+    outbox.write_now = write_now
+    outbox.send(b"1")
+    assert (written, outbox.waiting) == ([b"1"], 0)
+    able = False
+    outbox.send(b"2")
+    outbox.send(b"3")
+    able = True
+    outbox.send(b"4")
+    assert (written, outbox.waiting) == ([b"1"], 3)
+    taken = []
+    for number in range(3):
+        taken.append(await outbox.next())
+        # What was taken may still be on its way: nothing overtakes it.
+        if number == 2:
+            outbox.send(b"5")
+    assert (written, taken) == ([b"1"], [b"2", b"3", b"4"])
+    assert await outbox.next() == b"5"
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    outbox.send(b"6")
+    assert written == [b"1", b"6"]
+    outbox.close("done")
+    assert await waiting is None
+    outbox.send(b"7")
+    assert written == [b"1", b"6"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 __all__ = ["QueueOutbox"]
 
@@ -18,6 +19,10 @@ class QueueOutbox:
         self._bytes = 0
         self._ready = asyncio.Event()
         self._closing = False
+        self._taken = False
+        """Whether a message was taken that may not have been written yet."""
+        self.write_now: Callable[[bytes], bool] | None = None
+        """Writes a message at once, when nothing is before it; False when it cannot."""
         self.reason = ""
         self.overflowed = asyncio.Event()
 
@@ -35,6 +40,8 @@ class QueueOutbox:
         """Queue one message; dropped when the connection is closing or has overflowed."""
         if self._closing or self.overflowed.is_set():
             return
+        if self.write_now is not None and not self._queue and not self._taken and self.write_now(data):
+            return
         if len(self._queue) >= self._limit_messages or self._bytes + len(data) > self._limit_bytes:
             self.overflowed.set()
             return
@@ -50,7 +57,10 @@ class QueueOutbox:
             self._ready.set()
 
     async def next(self) -> bytes | None:
-        """The next message, None when everything has gone out and the connection is to close."""
+        """The next message, None when everything has gone out and the connection is to close. To be called again when
+        it was written.
+        """
+        self._taken = False
         while not self._queue:
             if self._closing:
                 return None
@@ -58,4 +68,5 @@ class QueueOutbox:
             await self._ready.wait()
         data = self._queue.popleft()
         self._bytes -= len(data)
+        self._taken = True
         return data

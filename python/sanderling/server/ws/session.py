@@ -23,6 +23,7 @@ from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.source_limits import SourceLimiter, source_of
 from sanderling.server.token_bucket import TokenBucket
 from sanderling.server.ws.outbox import QueueOutbox
+from sanderling.server.ws.protocol import SHORT, SHORT_TEXT
 from sanderling.signaling.codec import decode_client
 from sanderling.signaling.messages import ClientMessage, Login, Logout, StopPublish
 
@@ -276,6 +277,15 @@ class SignallingSession:
                 return
 
     async def _write(self) -> None:
+        write_short = self._socket.scope.get("extensions", {}).get(SHORT_TEXT)
+        if write_short is not None:
+
+            def write_now(data: bytes) -> bool:
+                written = len(data) <= SHORT and write_short(data)
+                self._observer.sent += bool(written)
+                return bool(written)
+
+            self._outbox.write_now = write_now
         while (data := await self._outbox.next()) is not None:
             try:
                 await self._socket.send({"type": "websocket.send", "text": data.decode()})
