@@ -65,6 +65,11 @@ impl Source {
         self
     }
 
+    /// Whether it makes no key frame when it is asked for one.
+    pub const fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
     /// Whether a frame is a key frame by its number.
     pub(crate) fn begins(&self, number: u64) -> bool {
         self.gop > 0 && number.is_multiple_of(self.gop)

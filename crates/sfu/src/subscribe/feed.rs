@@ -14,9 +14,9 @@ const YOUNG: (u32, u32, usize) = (400 * 90, 3, 96);
 const STILL: Duration = Duration::from_secs(1);
 /// Something newer should have come in this time; what is replayed may be outdated.
 const STALE: Duration = Duration::from_secs(1);
-/// Rate of a replay before anything is known of the viewer's network, bits per second: what the slowest of today's
-/// access networks take for the tenth of a second that it lasts.
-const UNKNOWN_NETWORK: f64 = 5_000_000.0;
+/// Rate of a replay before anything is known of the viewer's network, bits per second: what the estimator would allow
+/// with its first guess. A path that carries less holds the hundred kilobytes in its queue for a moment.
+const UNKNOWN_NETWORK: f64 = 15_000_000.0;
 /// Replays leave so many times as fast as the viewer's estimate.
 const PROBING: f64 = 1.5;
 /// A path whose estimate is lower has shown a limit, bits per second. Only there a key frame that comes live may take
@@ -177,6 +177,7 @@ pub(crate) struct Feed {
     pub(crate) held: bool,
     /// When the last replay began, or a key frame was asked for.
     pub(crate) refreshed: Option<Instant>,
+    left_out: bool,
     mode: Mode,
 }
 
@@ -190,6 +191,7 @@ impl Feed {
             listed: false,
             held,
             refreshed: None,
+            left_out: false,
             mode: Mode::Waiting,
         }
     }
@@ -205,9 +207,26 @@ impl Feed {
         self.mode = Mode::Live;
     }
 
+    /// Pictures begin, or a key frame is asked for.
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        self.refreshed = Some(now);
+        self.left_out = false;
+    }
+
+    /// Whether pictures were left out since the last ones began.
+    pub(crate) fn left_out(&self) -> bool {
+        self.left_out
+    }
+
+    /// What is too late is left out until the next key frame.
+    pub(crate) fn leave_out(&mut self, forwarder: &mut Forwarder) {
+        self.lost(forwarder);
+        self.left_out = true;
+    }
+
     /// The next key frame is needed to go on.
     pub(crate) fn lost(&mut self, forwarder: &mut Forwarder) {
-        forwarder.stop();
+        forwarder.pause();
         self.cursor = None;
         if self.mode != Mode::Still {
             self.mode = Mode::Waiting;

@@ -71,6 +71,8 @@ struct Sent {
 pub(crate) struct Forwarder {
     first_sequence: u64,
     mapping: Option<Mapping>,
+    /// What is bound, as far as something of it was sent.
+    bound: Option<StreamId>,
     sent: Option<Sent>,
 }
 
@@ -81,12 +83,19 @@ impl Forwarder {
         Self {
             first_sequence: u64::from(first_sequence & 0x7fff),
             mapping: None,
+            bound: None,
             sent: None,
         }
     }
 
     /// Nothing is bound any more; the next source starts afresh.
     pub(crate) fn stop(&mut self) {
+        self.mapping = None;
+        self.bound = None;
+    }
+
+    /// Nothing is sent until the source begins anew.
+    pub(crate) fn pause(&mut self) {
         self.mapping = None;
     }
 
@@ -95,10 +104,10 @@ impl Forwarder {
         self.mapping.map(|mapping| mapping.source)
     }
 
-    /// When the newest packet was captured that was sent of this stream, if that is what runs.
+    /// When the newest packet was captured that was sent of this stream since it was bound.
     pub(crate) fn shown(&self, stream: StreamId) -> Option<Instant> {
-        let runs = self.source().is_some_and(|source| source.stream == stream);
-        self.sent.filter(|_| runs).map(|sent| sent.captured)
+        let sent = self.sent.filter(|_| self.bound == Some(stream));
+        sent.map(|sent| sent.captured)
     }
 
     /// Header to send a packet of the running source under, and the time it says that the packet was captured at.
@@ -123,6 +132,7 @@ impl Forwarder {
                 self.sent.map_or(0, |sent| sent.picture),
                 self.sent.map_or(0, |sent| sent.tl0),
             ));
+            self.bound = Some(stream);
             self.sent = Some(Sent {
                 sequence,
                 timestamp,

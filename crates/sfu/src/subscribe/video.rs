@@ -94,8 +94,9 @@ impl<S: Session> Viewer<S> {
         source.map(|source| source.layer)
     }
 
-    /// Bring the pictures of a slot to the layer that they should be on: from the cache if it is young and nothing newer
-    /// of the stream was shown, or at the next key frame. What runs goes on until then. `afresh`: also if it is that layer that runs.
+    /// Bring the pictures of a slot to the layer that they should be on: from the cache if it is young and nothing
+    /// newer of the stream was shown, or at the next key frame. What runs goes on until then. `afresh`: also if it is
+    /// that layer that runs.
     pub(crate) fn begin(
         &mut self,
         now: Instant,
@@ -117,13 +118,16 @@ impl<S: Session> Viewer<S> {
         if feed.held || forwarder.source() == Some(source) && !afresh && !still {
             return Begun::default();
         }
-        feed.refreshed = Some(now);
+        feed.refresh(now);
         let wanted = feed.wanted;
         let deaf = stream.is_deaf();
         let needed = stream.store.gop(wanted, |gop| {
             let mut plan = feed::plan(gop, now, deaf);
-            // Another layer that runs has shown what is cached: the picture would jump back to it.
-            let shown = forwarder.shown(binding.stream).filter(|_| !afresh);
+            // What is cached was shown, on this layer or on another: the picture would jump back to it. Where no key
+            // frame can be had, that is better than none.
+            let last = deaf && forwarder.source().is_none();
+            let shown = forwarder.shown(binding.stream);
+            let shown = shown.filter(|_| !afresh && !last);
             if shown.is_some_and(|shown| gop.key().is_some_and(|key| key.captured < shown)) {
                 plan = Plan::Wait;
             }
@@ -277,9 +281,10 @@ impl<S: Session> Viewer<S> {
             }
             Some(true) if !cursor.still => feed.live(),
             Some(true) => feed.lost(forwarder),
+            None if dropped => feed.leave_out(forwarder),
             None => {
                 feed.lost(forwarder);
-                paced.key_frame = (!dropped).then_some(feed.wanted);
+                paced.key_frame = Some(feed.wanted);
             }
         }
         feed.listed = feed.cursor.is_some();

@@ -170,18 +170,22 @@ impl Worker {
         self.begin_all(now, session);
     }
 
-    /// Pictures that were left out of a path that carries too little begin anew every now and then.
+    /// Pictures that wait begin anew every now and then: those that were left out of a path that carries too little,
+    /// and at once when it carries enough again.
     fn refresh(&mut self, now: Instant, session: SessionId) {
         let Some(viewer) = self.viewers.get(&session) else {
             return;
         };
-        if viewer.safety.share().is_none() {
-            return;
-        }
+        let free = viewer.safety.share().is_none();
         let due = viewer.bindings().find(|(slot, binding)| {
             let since = binding.feed.refreshed;
             let since = since.map(|at| now.saturating_duration_since(at));
-            viewer.waits(*slot).is_some() && since.is_none_or(|time| time >= REFRESH_INTERVAL)
+            let interval = if free && binding.feed.left_out() {
+                Duration::ZERO
+            } else {
+                REFRESH_INTERVAL
+            };
+            viewer.waits(*slot).is_some() && since.is_none_or(|time| time >= interval)
         });
         if let Some((slot, stream)) = due.map(|(slot, binding)| (slot, binding.stream)) {
             self.begin(now, session, slot, stream, false);
