@@ -88,7 +88,7 @@ def test_fanout_into_a_cable_whose_far_end_drops() -> None:
 @pytest.mark.skipif(shutil.which("janus") is None, reason="run:  sudo apt-get install -y janus")
 def test_fanout_beside_a_gateway() -> None:
     result = bench(
-        "fanout", "--viewers", "3", "--seconds", "0.5", "--rate", "300", "--peer", "janus",
+        "fanout", "--viewers", "3", "--seconds", "0.5", "--rate", "300", "--peer", "janus", "--peer-event-loops", "1",
         "--no-added-delay", "--no-floor",
     )  # fmt: skip
     assert result["peer"] == "janus"

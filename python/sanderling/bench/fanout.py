@@ -56,7 +56,8 @@ class FanoutOptions:
     """What the command line asked for.
 
     ``rate``: packets a second to all viewers together; None = search for the highest on loopback, ``CABLE_RATE`` into a
-    veth. ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "".
+    veth. ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "";
+    ``peer_event_loops``: threads that all its sessions share, 0 = its default, one for each.
     """
 
     viewers: int = 500
@@ -67,6 +68,7 @@ class FanoutOptions:
     rate: float | None = None
     trials: int = 8
     peer: str = ""
+    peer_event_loops: int = 0
     workers: int | None = None
     threads: int = 1
     added_delay: bool = True
@@ -130,7 +132,8 @@ async def run_fanout(
 
 async def _janus(options: FanoutOptions, address: str, progress: Callable[[str], None]) -> LoadFigures:
     with tempfile.TemporaryDirectory(prefix="sanderling-bench-") as folder:
-        async with Janus.start(Path(folder), address=address) as janus, janus.room() as room:
+        starting = Janus.start(Path(folder), address=address, event_loops=options.peer_event_loops)
+        async with starting as janus, janus.room() as room:
             progress(f"Janus {janus.version} at {address}")
             run = _Run(JanusTarget(janus, room), options, progress, None)
             async with run.connected(address, address):

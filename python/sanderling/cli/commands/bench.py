@@ -87,6 +87,12 @@ def fanout(
     peer: Annotated[
         Peer | None, typer.Option(help="Measure this server, too, for the ratio.", show_default=False)
     ] = None,
+    peer_event_loops: Annotated[
+        int,
+        typer.Option(
+            min=0, max=64, help="Threads all sessions of the peer share; 0 = its default, one for each."
+        ),
+    ] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="The node's media threads.", show_default=False)
     ] = None,
@@ -113,6 +119,7 @@ def fanout(
         rate=rate,
         trials=trials,
         peer=peer.value if peer else "",
+        peer_event_loops=peer_event_loops,
         workers=workers,
         added_delay=added_delay,
         floor=floor,
