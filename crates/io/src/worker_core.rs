@@ -57,8 +57,13 @@ impl Core {
         }
     }
 
-    /// Read one batch from a UDP socket; true when it may hold more.
-    pub fn receive(&mut self, receiver: &mut Receiver, socket: usize, now: Instant) -> bool {
+    /// Read one batch from a UDP socket: how many datagrams it was, and whether there may be more.
+    pub fn receive(
+        &mut self,
+        receiver: &mut Receiver,
+        socket: usize,
+        now: Instant,
+    ) -> (usize, bool) {
         let received = receiver.receive(&self.departures.sockets[socket]);
         let local = self.departures.routes.shown(socket);
         let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
@@ -88,7 +93,7 @@ impl Core {
         Counters::add(&counters.packets_in, packets);
         Counters::add(&counters.bytes_in, bytes);
         self.departures.dropped(dropped);
-        received.more
+        ((packets + dropped) as usize, received.more)
     }
 
     /// Read a connection's share of this turn; false when it ended or broke the framing.

@@ -16,14 +16,13 @@ use crate::bench::cpu_time;
 use crate::config::{Backend, StartError};
 use crate::counters::{Counters, Totals};
 use crate::departures::Departures;
+use crate::reactor::DATAGRAMS_PER_TURN;
 use crate::sockets::{Routes, bind_udp};
 use crate::tcp::Connections;
 use crate::transmit::{MAX_TRAIN, Receiver, Sender};
 
 const SOCKET: Token = Token(1);
 const WAKER: Token = Token(0);
-/// Batches read in one turn, as a worker does.
-const BATCHES_PER_TURN: usize = 8;
 
 /// What a [`NullForwarder`] has done.
 #[derive(Debug, Clone)]
@@ -161,8 +160,8 @@ impl Forwarding {
                 ready |= events.iter().any(|event| event.token() == SOCKET);
             }
             self.departures.begin(Instant::now());
-            for _ in 0..BATCHES_PER_TURN {
-                ready = ready && self.receive();
+            while ready && self.lengths.len() < DATAGRAMS_PER_TURN {
+                ready = self.receive();
             }
             self.forward();
             self.departures.flush();
