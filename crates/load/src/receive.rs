@@ -9,6 +9,8 @@ use crate::rtp::extend;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bounds of the time between two requests for one packet: a round trip, as far as it is known.
 const REPEAT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// Requests for one packet: as many as libwebrtc makes.
+const ASKS: u8 = 10;
 /// Missing packets that are followed; more at once are lost.
 const MISSING_LIMIT: usize = 1024;
 /// Numbers back from the highest in which a packet that is not missing must be one that came before.
@@ -20,6 +22,7 @@ struct Missing {
     sequence: u64,
     since: Instant,
     asked: Option<Instant>,
+    asks: u8,
 }
 
 /// What a packet turned out to be.
@@ -151,6 +154,7 @@ impl Reception {
                 sequence,
                 since: now,
                 asked: None,
+                asks: 0,
             });
         }
     }
@@ -187,8 +191,9 @@ impl Reception {
     pub(crate) fn ask(&mut self, now: Instant, round_trip: Duration, into: &mut Vec<u64>) {
         into.clear();
         for missing in &mut self.missing {
-            if due(missing, round_trip) <= now {
+            if due(missing, round_trip).is_some_and(|at| at <= now) {
                 missing.asked = Some(now);
+                missing.asks += 1;
                 into.push(missing.sequence);
             }
         }
@@ -199,10 +204,8 @@ impl Reception {
     pub(crate) fn wake_at(&self, round_trip: Duration, asks: bool) -> Option<Instant> {
         let times = self.missing.iter().map(|missing| {
             let end = missing.since + PATIENCE;
-            match asks {
-                true => due(missing, round_trip).min(end),
-                false => end,
-            }
+            let due = due(missing, round_trip).filter(|_| asks);
+            due.map_or(end, |due| due.min(end))
         });
         times.min()
     }
@@ -241,12 +244,13 @@ impl Reception {
     }
 }
 
-fn due(missing: &Missing, round_trip: Duration) -> Instant {
+/// When a packet is asked for next.
+fn due(missing: &Missing, round_trip: Duration) -> Option<Instant> {
     let (least, most) = REPEAT;
     match missing.asked {
         // At once, as libwebrtc does where packets do not overtake one another.
-        None => missing.since,
-        Some(asked) => asked + round_trip.clamp(least, most),
+        None => Some(missing.since),
+        Some(asked) => (missing.asks < ASKS).then(|| asked + round_trip.clamp(least, most)),
     }
 }
 
@@ -295,6 +299,24 @@ mod tests {
         };
         assert_eq!(reception.counts, expected);
         assert_eq!(reception.missing(), 0);
+    }
+
+    #[test]
+    fn nobody_asks_for_ever() {
+        let start = Instant::now();
+        let mut reception = Reception::new(90_000);
+        reception.came(start, 0);
+        reception.came(start, 2);
+        let (mut ask, mut asked) = (Vec::new(), 0);
+        for now in 0..999 {
+            reception.ask(start + ms(now), Duration::ZERO, &mut ask);
+            asked += ask.len();
+        }
+        assert_eq!(asked, usize::from(ASKS));
+        assert_eq!(
+            reception.wake_at(Duration::ZERO, true),
+            Some(start + PATIENCE)
+        );
     }
 
     #[test]

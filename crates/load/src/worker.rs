@@ -187,8 +187,8 @@ impl Worker {
         for _ in 0..TURN {
             drained = !self
                 .receiver
-                .receive(socket, |from, waited, bytes| match session {
-                    Session::Viewer(viewer) => viewer.receive(now, waited, from, bytes, scratch),
+                .receive(socket, |from, arrival, bytes| match session {
+                    Session::Viewer(viewer) => viewer.receive(now, arrival, from, bytes, scratch),
                     Session::Publisher(publisher) => {
                         let mut exit = Exit {
                             socket,

@@ -143,17 +143,18 @@ impl Viewer {
         }
     }
 
-    /// Take in a datagram that waited so long to be read. `scratch` is room to open it in.
+    /// Take in a datagram that the system received at `arrival`: a generator that comes late to its sockets is no delay
+    /// of the path. `scratch` is room to open it in.
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        waited: Duration,
+        arrival: Instant,
         from: std::net::SocketAddr,
         datagram: &[u8],
         scratch: &mut Vec<u8>,
     ) {
         match demux::classify(datagram) {
-            Some(Class::Rtp) => self.receive_rtp(now, waited, datagram, scratch),
+            Some(Class::Rtp) => self.receive_rtp(now, arrival, datagram, scratch),
             Some(Class::Rtcp) => self.receive_rtcp(now, datagram, scratch),
             Some(Class::Stun | Class::Dtls) => {
                 self.transport.handle(now, from, datagram);
@@ -166,12 +167,10 @@ impl Viewer {
     fn receive_rtp(
         &mut self,
         now: Instant,
-        waited: Duration,
+        arrival: Instant,
         packet: &[u8],
         scratch: &mut Vec<u8>,
     ) {
-        // A generator that comes late to its sockets is no delay of the path: nobody shall believe in a queue there.
-        let arrival = now - waited;
         let Some(header) = rtp::read(packet, self.transport_id) else {
             return;
         };
