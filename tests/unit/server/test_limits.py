@@ -44,15 +44,15 @@ async def test_an_outbox_overflows_by_count_and_by_bytes():
         outbox = QueueOutbox(limit_messages=3, limit_bytes=100)
         for size in sizes[:-1]:
             outbox.send(b"x" * size)
-        assert not outbox.overflowed.is_set()
+        assert not outbox.overflowed
         outbox.send(b"x" * sizes[-1])
-        assert outbox.overflowed.is_set()
+        assert outbox.overflowed
     # What has gone out makes room.
     outbox = QueueOutbox(limit_messages=1, limit_bytes=100)
     for _ in range(5):
         outbox.send(b"x")
         await outbox.next()
-    assert not outbox.overflowed.is_set()
+    assert not outbox.overflowed
 
 
 def test_batches_keep_every_item_and_their_size():

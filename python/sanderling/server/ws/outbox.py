@@ -24,7 +24,9 @@ class QueueOutbox:
         self.write_now: Callable[[bytes], bool] | None = None
         """Writes a message at once, when nothing is before it; False when it cannot."""
         self.reason = ""
-        self.overflowed = asyncio.Event()
+        self.overflowed = False
+        self.on_overflow: Callable[[], None] | None = None
+        """Called once, when the reader is too slow to be kept."""
 
     @property
     def closing(self) -> bool:
@@ -38,12 +40,14 @@ class QueueOutbox:
 
     def send(self, data: bytes) -> None:
         """Queue one message; dropped when the connection is closing or has overflowed."""
-        if self._closing or self.overflowed.is_set():
+        if self._closing or self.overflowed:
             return
         if self.write_now is not None and not self._queue and not self._taken and self.write_now(data):
             return
         if len(self._queue) >= self._limit_messages or self._bytes + len(data) > self._limit_bytes:
-            self.overflowed.set()
+            self.overflowed = True
+            if self.on_overflow is not None:
+                self.on_overflow()
             return
         self._queue.append(data)
         self._bytes += len(data)

@@ -109,8 +109,10 @@ class SignallingSession:
         self._logins = logins
         self._monotonic = monotonic
         self._outbox = QueueOutbox(limit_messages=limits.outgoing_messages, limit_bytes=limits.outgoing_bytes)
+        self._outbox.on_overflow = self._overflowed
         self._bucket = TokenBucket(limits.messages_per_s, limits.messages_burst)
         self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(limits.requests_waiting)
+        self._writer: asyncio.Task[None] | None = None
         self._junk = 0
         self._refused = 0
         self._working = False
@@ -128,16 +130,14 @@ class SignallingSession:
             loop.create_task(self._read(connection)),
             loop.create_task(self._work(connection)),
             loop.create_task(self._write()),
-            loop.create_task(self._watch()),
         ]
-        reader, worker, writer, watcher = tasks
+        reader, worker, writer = tasks
+        self._writer = writer
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if reader in done and self._outbox.closing and not writer.done():
                 # A last error is on its way: let it go out, but do not wait for somebody who does not read.
-                await asyncio.wait(
-                    [writer, watcher], timeout=self._limits.flush_s, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait([writer], timeout=self._limits.flush_s)
         finally:
             await self._rooms.disconnect(connection, self._reason, over=self._over)
             for task in tasks:
@@ -300,7 +300,9 @@ class SignallingSession:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
                 await self._socket.close(code, self._outbox.reason)
 
-    async def _watch(self) -> None:
-        await self._outbox.overflowed.wait()
+    def _overflowed(self) -> None:
+        """The client does not read: its connection ends with what writes to it."""
         self._ended = "slow reader"
         log.warning("slow_reader_closed", waiting=self._limits.outgoing_messages)
+        if self._writer is not None:
+            self._writer.cancel()
