@@ -1,7 +1,7 @@
 //! Entry points for fuzzing: any bytes, no panic. They live here so that the compiler keeps them alive.
 
 use crate::IceCredentials;
-pub use crate::egress::fuzz::{operations, rtcp, stun};
+pub use crate::egress::fuzz::{hello, operations, rtcp, sctp, stun};
 use crate::sdp::{LocalDescription, Negotiated, Offer, Role, Sender};
 
 /// An offer, what is agreed on it, and an answer that repeats none of its line breaks.

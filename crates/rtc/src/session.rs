@@ -84,6 +84,12 @@ pub trait Session {
     /// Ask the peer for a key frame of one layer of a track. False when there is no such thing to ask.
     fn request_key_frame(&mut self, now: Instant, track: usize, layer: u8) -> bool;
 
+    /// Send a message on a data channel that the peer opened. False when there is no such channel, when the message is
+    /// larger than 64 KiB, when the peer reads too slowly, or from an engine that has no data channels.
+    fn send_data(&mut self, _now: Instant, _channel: u16, _binary: bool, _message: &[u8]) -> bool {
+        false
+    }
+
     /// What may be sent to the peer over all its slots, by its feedback. `None` while there is no feedback, and from an
     /// engine that estimates nothing: then nothing is known of the path, and nobody is to be held back.
     fn allowance(&self, _now: Instant) -> Option<Allowance> {
@@ -186,6 +192,15 @@ pub enum Event {
         track: usize,
         /// The packet.
         packet: Packet,
+    },
+    /// A message came on a data channel.
+    Data {
+        /// The channel: its SCTP stream.
+        channel: u16,
+        /// Whether it is binary, not text.
+        binary: bool,
+        /// The message, at most 64 KiB.
+        message: Vec<u8>,
     },
     /// The peer needs a key frame on a slot.
     KeyFrameNeeded {

@@ -86,6 +86,11 @@ impl Agreement {
         }
     }
 
+    /// Whether data channels were agreed to.
+    pub(super) fn takes_data(&self) -> bool {
+        self.negotiated.sections.iter().any(|section| section.data)
+    }
+
     /// What the handshake has to show and to see: our certificate and the digest of the peer's.
     pub(super) fn identity(&self) -> (&Config, [u8; 32]) {
         (&self.config, self.negotiated.fingerprint)

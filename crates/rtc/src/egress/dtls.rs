@@ -30,6 +30,8 @@ pub(super) enum Step {
     Transmit(usize),
     /// The peer is who the offer said, and these are the keys.
     Keys(Box<(Outbound, Inbound)>),
+    /// What came within the secure channel.
+    Data(Vec<u8>),
     /// The peer said goodbye.
     Closed,
     /// It failed for good.
@@ -48,6 +50,8 @@ pub(super) struct Association {
     connected: bool,
     idle: Option<Option<Instant>>,
     flight: Flight,
+    /// Whether data was sent: from then on records are no flight to repeat.
+    data: bool,
 }
 
 impl Association {
@@ -87,6 +91,7 @@ impl Association {
             connected: false,
             idle: None,
             flight: Flight::new(round_trip),
+            data: false,
         };
         for datagram in opening.datagrams() {
             association.handle(now, datagram);
@@ -144,7 +149,9 @@ impl Association {
             }
             match self.engine.poll_output(buffer) {
                 Output::Packet(record) => {
-                    self.flight.push(now, record);
+                    if !self.data {
+                        self.flight.push(now, record);
+                    }
                     return Step::Transmit(record.len());
                 }
                 Output::PeerCert(certificate) => {
@@ -177,13 +184,27 @@ impl Association {
                     self.idle = Some(at);
                     return self.repeat(now, at, buffer);
                 }
-                // Data channels were refused in the answer; what comes nevertheless is left unread. A record that is
-                // larger than any datagram cannot be sent.
-                Output::ApplicationData(_) => {}
+                Output::ApplicationData(data) => {
+                    // It came after the last flight: the peer has that.
+                    self.flight.end();
+                    return Step::Data(data.to_vec());
+                }
+                // A record that is larger than any datagram cannot be sent.
                 _ => self.failed = true,
             }
         }
         Step::Wake(Some(now))
+    }
+
+    /// Send data within the secure channel.
+    pub(super) fn send(&mut self, data: &[u8]) {
+        if self.connected && !self.failed {
+            self.idle = None;
+            self.data = true;
+            self.flight.end();
+            // An engine that has failed says so when it is asked next.
+            let _ = self.engine.send_application_data(data);
+        }
     }
 
     /// The engine waits until `at`; meanwhile its last flight is repeated.

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_media::{Codec, Extensions, Kind, LayerStore, Packet, Path, Protocol};
 
+use sctp_proto::{ClientConfig, DatagramEvent, Endpoint, Payload, PayloadProtocolIdentifier};
+
+use super::data::{Channels, MESSAGE_LIMIT, Step as DataStep};
 use super::estimate::Estimate;
+use super::hello::Opening;
 use super::rtcp::{self, Feedback};
 use super::{EgressViewer, stun};
 use crate::session::{Accepted, Batch, Header, MAX_DATAGRAM, Output, Session};
@@ -76,6 +80,110 @@ pub fn rtcp(data: &[u8]) {
     if let Some(allowance) = estimate.allowance(parts * 20) {
         assert!(allowance.bits_per_second.is_finite() && allowance.bits_per_second >= 0.0);
     }
+}
+
+/// First messages of a handshake: any bytes in up to eight datagrams are decided on, and pieces of a good one in any
+/// order make the same whole.
+pub fn hello(data: &[u8]) {
+    let mut opening = Opening::default();
+    let mut decided = None;
+    for part in data.chunks(1 + data.len() / 8) {
+        let record = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0][..], part].concat();
+        for datagram in [part, &record] {
+            if decided.is_none() {
+                decided = opening.push(datagram);
+            }
+        }
+    }
+    assert!(opening.datagrams().count() <= 16);
+}
+
+/// Most datagrams that a peer of SCTP's answers one with before it waits.
+const ANSWERS: usize = 256;
+/// Table-free CRC-32C (RFC 9260 appendix A), which SCTP wants before it reads anything else.
+fn checksum(datagram: &mut [u8]) {
+    if let Some(field) = datagram.get_mut(8..12) {
+        field.fill(0);
+    }
+    let crc = datagram.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            crc >> 1 ^ (crc & 1).wrapping_neg() & 0x82f6_3b78
+        })
+    });
+    if let Some(field) = datagram.get_mut(8..12) {
+        field.copy_from_slice(&(!crc).to_le_bytes());
+    }
+}
+
+/// SCTP of a peer that has the keys: its beginning, with changes of any kind. Returns how many messages came through.
+pub fn sctp(data: &[u8]) -> usize {
+    let mut messages = 0;
+    let mut now = epoch();
+    let mut channels = Channels::new();
+    let mut client = Endpoint::new(Arc::default(), None);
+    let to = SocketAddr::from(([192, 0, 2, 1], 5_000));
+    let Ok((_, mut association)) = client.connect(ClientConfig::default(), to) else {
+        return messages;
+    };
+    let mut pending: Vec<Vec<u8>> = Vec::new();
+    for step in data.chunks_exact(4).take(OPERATIONS) {
+        while let Some(transmit) = association.poll_transmit(now) {
+            if let Payload::RawEncode(datagrams) = transmit.payload {
+                pending.extend(datagrams.into_iter().map(|bytes| bytes.to_vec()));
+            }
+        }
+        let mut datagram = match pending.len() {
+            0 => data.to_vec(),
+            // The latest first.
+            count => pending[count - 1 - usize::from(step[1]) % count].clone(),
+        };
+        match step[0] % 4 {
+            0 => {
+                let at = usize::from(step[2]) % datagram.len().max(1);
+                if let Some(byte) = datagram.get_mut(at) {
+                    *byte ^= step[3];
+                }
+                checksum(&mut datagram);
+            }
+            1 => {
+                datagram.truncate(12 + usize::from(step[2]));
+                datagram.extend_from_slice(&data[..usize::from(step[3]).min(data.len())]);
+                checksum(&mut datagram);
+            }
+            2 => now += Duration::from_millis(u64::from(step[3]) * 40),
+            _ => {
+                let _ = association
+                    .open_stream(u16::from(step[3] & 7), PayloadProtocolIdentifier::Binary)
+                    .and_then(|mut stream| {
+                        stream.write(&data[..usize::from(step[2]).min(data.len())])
+                    });
+            }
+        }
+        channels.handle(now, &datagram);
+        channels.handle_timeout(now);
+        let mut answers = 0;
+        loop {
+            match channels.poll(now) {
+                DataStep::Transmit(answer) => {
+                    answers += 1;
+                    assert!(answers < ANSWERS, "it never waits");
+                    let handled = client.handle(now, to, None, None, answer.into());
+                    if let Some((_, DatagramEvent::AssociationEvent(event))) = handled {
+                        association.handle_event(event);
+                    }
+                }
+                DataStep::Message { message, .. } => {
+                    messages += 1;
+                    assert!(message.len() <= MESSAGE_LIMIT as usize);
+                }
+                DataStep::Wake(_) => break,
+            }
+        }
+        association.handle_timeout(now);
+        while association.poll().is_some() {}
+        channels.send(now, u16::from(step[3] & 7), step[1] & 1 == 0, step);
+    }
+    messages
 }
 
 /// Paths that operations choose from.
@@ -280,6 +388,23 @@ mod tests {
             }
             super::rtcp(&data);
         }
+    }
+
+    #[test]
+    fn random_bytes_begin_no_handshake() {
+        for seed in 0..5_000 {
+            super::hello(&bytes(seed));
+        }
+    }
+
+    #[test]
+    fn peers_of_any_kind_are_survived_by_the_data_channels() {
+        for seed in 0..1_000 {
+            super::sctp(&bytes(seed));
+        }
+        // Nothing changed: the beginning, a message, and more.
+        let steps = [[0; 4], [0; 4], [0; 4], [3, 0, 8, 1], [0; 4], [0; 4]];
+        assert!(super::sctp(steps.as_flattened()) > 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! peer may ask for again lie once in the [`LayerStore`] of their stream, however many viewers it has.
 
 mod agreement;
+pub(crate) mod data;
 pub(crate) mod dtls;
 mod estimate;
 mod feedback;
@@ -32,6 +33,7 @@ use crate::session::{
 };
 use crate::track::TrackInfo;
 use agreement::Agreement;
+use data::Channels;
 use dtls::{Association, Step};
 use estimate::Estimate;
 use hello::Opening;
@@ -54,6 +56,8 @@ pub struct EgressViewer {
     /// Present when the peer gives transport-wide feedback or may send its own estimate.
     estimate: Option<Box<Estimate>>,
     association: Option<Box<Association>>,
+    /// Present from the first message on, when the answer agreed to data channels.
+    channels: Option<Box<Channels>>,
     /// What came of the handshake before it could begin.
     opening: Option<Box<Opening>>,
     connected: bool,
@@ -89,6 +93,7 @@ impl EgressViewer {
             slots: Vec::new(),
             estimate: None,
             association: None,
+            channels: None,
             opening: None,
             connected: false,
             over: false,
@@ -150,6 +155,7 @@ impl EgressViewer {
         self.over = true;
         self.association = None;
         self.opening = None;
+        self.channels = None;
         self.keys = None;
         self.repairs = VecDeque::new();
     }
@@ -202,6 +208,15 @@ impl EgressViewer {
                     }
                 }
                 Step::Keys(keys) => self.keys = Some(keys),
+                Step::Data(message) => {
+                    // Where data channels were refused, what comes nevertheless is left unread.
+                    if self.agreement.takes_data() {
+                        let channels = self
+                            .channels
+                            .get_or_insert_with(|| Box::new(Channels::new()));
+                        channels.handle(now, &message);
+                    }
+                }
                 Step::Wake(at) => {
                     if !self.connected && self.keys.is_some() && association.is_connected() {
                         self.connected = true;
@@ -218,6 +233,31 @@ impl EgressViewer {
                     }));
                 }
             }
+        }
+    }
+
+    /// Drain the data channels. `Err` says when they want to be woken.
+    fn poll_channels(&mut self, now: Instant) -> Result<Option<Event>, Option<Instant>> {
+        let Some(channels) = &mut self.channels else {
+            return Err(None);
+        };
+        match channels.poll(now) {
+            data::Step::Transmit(datagram) => {
+                if let Some(association) = &mut self.association {
+                    association.send(&datagram);
+                }
+                Ok(None)
+            }
+            data::Step::Message {
+                channel,
+                binary,
+                message,
+            } => Ok(Some(Event::Data {
+                channel,
+                binary,
+                message,
+            })),
+            data::Step::Wake(at) => Err(at),
         }
     }
 
@@ -260,6 +300,9 @@ impl Session for EgressViewer {
         if let Some(association) = &mut self.association {
             association.handle_timeout(now);
         }
+        if let Some(channels) = &mut self.channels {
+            channels.handle_timeout(now);
+        }
     }
 
     fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Output {
@@ -273,9 +316,17 @@ impl Session for EgressViewer {
         if let Some((path, len)) = self.ice.answer(buffer) {
             return Output::Transmit { path, len };
         }
-        let handshake = match self.poll_handshake(now, buffer) {
-            Ok(output) => return output,
-            Err(at) => at,
+        let secure = loop {
+            let handshake = match self.poll_handshake(now, buffer) {
+                Ok(output) => return output,
+                Err(at) => at,
+            };
+            match self.poll_channels(now) {
+                Ok(Some(event)) => return Output::Event(event),
+                // Something to send: the secure channel has it next.
+                Ok(None) => {}
+                Err(at) => break [handshake, at].into_iter().flatten().min(),
+            }
         };
         if let Some(output) = self.poll_repair(now, buffer) {
             return output;
@@ -284,7 +335,7 @@ impl Session for EgressViewer {
             return output;
         }
         self.drained = true;
-        match (handshake, self.report_at) {
+        match (secure, self.report_at) {
             (None, None) => Output::WakeAt(None, WakeReason::Idle),
             (Some(at), report) if report.is_none_or(|report| at < report) => {
                 Output::WakeAt(Some(at), WakeReason::Dtls)
@@ -406,6 +457,13 @@ impl Session for EgressViewer {
 
     fn request_key_frame(&mut self, _now: Instant, _track: usize, _layer: u8) -> bool {
         false
+    }
+
+    fn send_data(&mut self, now: Instant, channel: u16, binary: bool, message: &[u8]) -> bool {
+        match &mut self.channels {
+            Some(channels) => channels.send(now, channel, binary, message),
+            None => false,
+        }
     }
 
     fn allowance(&self, now: Instant) -> Option<Allowance> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use sanderling_media::{Kind, Protocol};
 
 use super::negotiate::{MediaLine, Negotiated, Role, Section, SectionState};
+use crate::egress::data::MESSAGE_LIMIT;
 use crate::session::IceCredentials;
 
 /// What the server says about itself.
@@ -102,6 +103,10 @@ impl LocalDescription<'_> {
         first: bool,
         sender: Option<Sender>,
     ) {
+        if section.data {
+            self.data(out, section, first);
+            return;
+        }
         let line = &section.media_line;
         let _ = write!(out, "m={} 9 {}", line.media, line.protocol);
         for codec in &*section.codecs {
@@ -110,14 +115,7 @@ impl LocalDescription<'_> {
                 let _ = write!(out, " {repair}");
             }
         }
-        let _ = write!(
-            out,
-            "\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 ",
-            section.mid, self.ice.fragment, self.ice.password
-        );
-        for (index, byte) in self.fingerprint.iter().enumerate() {
-            let _ = write!(out, "{}{byte:02X}", if index > 0 { ":" } else { "" });
-        }
+        self.transport(out, section);
         let direction = match (section.state, role) {
             (SectionState::Active, Role::Publisher) => "recvonly",
             (SectionState::Active, Role::Viewer) => "sendonly",
@@ -167,6 +165,32 @@ impl LocalDescription<'_> {
         }
         if first {
             self.candidates(out);
+        }
+    }
+
+    /// RFC 8841 section 5: over UDP the port of SCTP is 5000 on both sides.
+    fn data(&self, out: &mut String, section: &Section, first: bool) {
+        let line = &section.media_line;
+        let formats = line.formats.join(" ");
+        let _ = write!(out, "m={} 9 {} {formats}", line.media, line.protocol);
+        self.transport(out, section);
+        let _ = write!(
+            out,
+            "\r\na=setup:passive\r\na=sctp-port:5000\r\na=max-message-size:{MESSAGE_LIMIT}\r\n"
+        );
+        if first {
+            self.candidates(out);
+        }
+    }
+
+    fn transport(&self, out: &mut String, section: &Section) {
+        let _ = write!(
+            out,
+            "\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 ",
+            section.mid, self.ice.fragment, self.ice.password
+        );
+        for (index, byte) in self.fingerprint.iter().enumerate() {
+            let _ = write!(out, "{}{byte:02X}", if index > 0 { ":" } else { "" });
         }
     }
 

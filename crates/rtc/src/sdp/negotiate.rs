@@ -49,6 +49,8 @@ pub struct Section {
     pub mid: String,
     /// Audio or video; `None` for other media, which is always rejected.
     pub kind: Option<Kind>,
+    /// Whether it carries data channels, and was accepted.
+    pub data: bool,
     /// What became of it.
     pub state: SectionState,
     /// What the answer repeats of the offer's m= line.
@@ -152,7 +154,7 @@ impl Negotiated {
         if self
             .sections
             .iter()
-            .any(|section| section.state != SectionState::Rejected)
+            .any(|section| section.state != SectionState::Rejected && !section.data)
         {
             return Ok(());
         }
@@ -231,6 +233,7 @@ impl Negotiated {
         let mut section = Section {
             mid,
             kind: kind_of(offered),
+            data: false,
             state: SectionState::Rejected,
             media_line: Arc::new(MediaLine {
                 media: offered.media.clone(),
@@ -244,6 +247,10 @@ impl Negotiated {
             rids: Vec::new(),
         };
         let Some(kind) = section.kind else {
+            section.data = self.takes_data(offered, offer, &section);
+            if section.data {
+                section.state = SectionState::Active;
+            }
             return Ok(section);
         };
         let continues = earlier.is_some_and(|earlier| earlier.state != SectionState::Rejected);
@@ -280,6 +287,17 @@ impl Negotiated {
             SectionState::Inactive
         };
         Ok(section)
+    }
+
+    /// Whether a section is for data channels over the DTLS of the bundle (RFC 8841). Viewers have them; there is one
+    /// such section.
+    fn takes_data(&self, offered: &OfferedSection, offer: &Offer, section: &Section) -> bool {
+        let first = !self.sections.iter().any(|section| section.data);
+        let bundled = offer.sections.len() > 1 && offer.bundle.contains(&section.mid);
+        let data = offered.media == "application"
+            && offered.protocol.ends_with("DTLS/SCTP")
+            && offered.formats == ["webrtc-datachannel"];
+        self.role == Role::Viewer && data && first && bundled && !offered.disabled
     }
 
     fn codecs(

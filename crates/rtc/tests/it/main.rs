@@ -9,6 +9,7 @@
 
 mod answers;
 mod client;
+mod data;
 mod egress;
 mod mutations;
 mod negotiation;

@@ -11,6 +11,7 @@ use sanderling_rtc::{
     Str0mPublisher, Str0mViewer, TrackInfo, WallClock,
 };
 use str0m::change::SdpAnswer;
+use str0m::channel::ChannelId;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol as Str0mProtocol, Receive};
 use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpPacket};
@@ -122,6 +123,9 @@ pub struct Seen {
     pub received: Vec<RtpPacket>,
     /// Sections that sender reports came for, with their RTP and wall-clock time.
     pub reports: Vec<(u32, SystemTime)>,
+    /// The data channel, once it is open, and what came on it.
+    pub channel: Option<ChannelId>,
+    pub messages: Vec<(bool, Vec<u8>)>,
     pub connected: bool,
     pub closed: bool,
 }
@@ -181,7 +185,8 @@ impl<S: Engine> Rig<S> {
         set_up: fn(RtcConfig) -> RtcConfig,
         change: fn(String) -> String,
     ) -> Self {
-        Self::in_direction(now, certificate, slots, Direction::RecvOnly, set_up, change)
+        let direction = Direction::RecvOnly;
+        Self::in_direction(now, certificate, slots, direction, None, set_up, change)
     }
 
     fn in_direction(
@@ -189,6 +194,7 @@ impl<S: Engine> Rig<S> {
         certificate: &Certificate,
         slots: usize,
         direction: Direction,
+        channel: Option<&str>,
         set_up: fn(RtcConfig) -> RtcConfig,
         change: fn(String) -> String,
     ) -> Self {
@@ -201,10 +207,13 @@ impl<S: Engine> Rig<S> {
                 mids.push(changes.add_media(kind, direction, None, None, None));
             }
         }
+        if let Some(label) = channel {
+            changes.add_channel(label.to_owned());
+        }
         let distinct: std::collections::HashSet<_> = mids.iter().collect();
         if distinct.len() < mids.len() {
             // The client draws them by lot, three letters each.
-            return Self::in_direction(now, certificate, slots, direction, set_up, change);
+            return Self::in_direction(now, certificate, slots, direction, channel, set_up, change);
         }
         let (offer, pending) = changes.apply().unwrap();
         let config = config(now, certificate, 5);
@@ -244,6 +253,18 @@ impl<S: Engine> Rig<S> {
         rig
     }
 
+    /// A connected client with a slot that has opened a data channel.
+    pub fn talking(now: Instant, certificate: &Certificate) -> Self {
+        let set_up: fn(RtcConfig) -> RtcConfig =
+            |config| config.clear_codecs().enable_opus(true).enable_vp8(true);
+        let (direction, change) = (Direction::RecvOnly, |offer| offer);
+        let channel = Some("control");
+        let mut rig = Self::in_direction(now, certificate, 1, direction, channel, set_up, change);
+        rig.run(Duration::from_millis(700));
+        assert!(rig.seen.connected, "{} did not connect", S::NAME);
+        rig
+    }
+
     /// A connected client of one slot that speaks some codecs, and dependency descriptors.
     pub fn describing(
         now: Instant,
@@ -253,7 +274,7 @@ impl<S: Engine> Rig<S> {
     ) -> Self {
         let allow_long: fn(String) -> String =
             |offer| offer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n");
-        let mut rig = Self::in_direction(now, certificate, 1, direction, codecs, allow_long);
+        let mut rig = Self::in_direction(now, certificate, 1, direction, None, codecs, allow_long);
         rig.run(Duration::from_millis(500));
         assert!(rig.seen.connected, "{} did not connect", S::NAME);
         rig
@@ -288,6 +309,17 @@ impl<S: Engine> Rig<S> {
                 self.drain_client();
             }
         }
+    }
+
+    /// Let the client do at once what it was asked for.
+    pub fn wake_client(&mut self) {
+        self.rtc.handle_input(Input::Timeout(self.now)).unwrap();
+        self.drain_client();
+    }
+
+    /// Everything that is under way gets lost.
+    pub fn lose_in_flight(&mut self) {
+        self.flying.clear();
     }
 
     /// Give the session a datagram from the client's address.
@@ -357,6 +389,10 @@ impl<S: Engine> Rig<S> {
                 RtcOutput::Event(event) => match event {
                     str0m::Event::Connected => self.seen.connected = true,
                     str0m::Event::Closed => self.seen.closed = true,
+                    str0m::Event::ChannelOpen(id, _) => self.seen.channel = Some(id),
+                    str0m::Event::ChannelData(data) => {
+                        self.seen.messages.push((data.binary, data.data));
+                    }
                     str0m::Event::RtpPacket(packet) => self.seen.received.push(packet),
                     str0m::Event::SenderFeedback(report) => {
                         let info = report.sender_info;

@@ -103,6 +103,8 @@ impl Worker {
             }
             SessionEvent::HandshakeFailed => self.end(now, session, CloseReason::DtlsFailed),
             SessionEvent::Packet { track, packet } => self.published(now, session, track, packet),
+            // Nothing speaks over data channels yet: the control plane has a connection of its own.
+            SessionEvent::Data { .. } => {}
             SessionEvent::KeyFrameNeeded { slot } => self.picture_lost(now, session, slot),
         }
     }
