@@ -187,16 +187,20 @@ impl Worker {
         for _ in 0..TURN {
             drained = !self
                 .receiver
-                .receive(socket, |from, arrival, bytes| match session {
-                    Session::Viewer(viewer) => viewer.receive(now, arrival, from, bytes, scratch),
-                    Session::Publisher(publisher) => {
-                        let mut exit = Exit {
-                            socket,
-                            buffer,
-                            burst,
-                            refused,
-                        };
-                        publisher.receive(now, from, bytes, scratch, &mut exit);
+                .receive(socket, |from, arrival, bytes| {
+                    let mut exit = Exit {
+                        socket,
+                        buffer,
+                        burst,
+                        refused,
+                    };
+                    match session {
+                        Session::Viewer(viewer) => {
+                            viewer.receive(now, arrival, from, bytes, scratch, &mut exit);
+                        }
+                        Session::Publisher(publisher) => {
+                            publisher.receive(now, from, bytes, scratch, &mut exit);
+                        }
                     }
                 });
             if drained {

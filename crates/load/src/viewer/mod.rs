@@ -144,7 +144,8 @@ impl Viewer {
     }
 
     /// Take in a datagram that the system received at `arrival`: a generator that comes late to its sockets is no delay
-    /// of the path. `scratch` is room to open it in.
+    /// of the path. `scratch` is room to open it in. What ends the handshake is acted upon at once: the first media is
+    /// often in the same reading.
     pub(crate) fn receive(
         &mut self,
         now: Instant,
@@ -152,6 +153,7 @@ impl Viewer {
         from: std::net::SocketAddr,
         datagram: &[u8],
         scratch: &mut Vec<u8>,
+        exit: &mut Exit<'_>,
     ) {
         match demux::classify(datagram) {
             Some(Class::Rtp) => self.receive_rtp(now, arrival, datagram, scratch),
@@ -159,6 +161,9 @@ impl Viewer {
             Some(Class::Stun | Class::Dtls) => {
                 self.transport.handle(now, from, datagram);
                 self.transport_at = Some(now);
+                if self.connected.is_none() {
+                    self.poll_transport(now, exit);
+                }
             }
             None => {}
         }
