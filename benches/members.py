@@ -248,7 +248,8 @@ async def _notices(server: _Server, everybody: list[_Member]) -> tuple[list[floa
         sender.send({"type": "broadcast", "seq": number + 2, "text": "hello, everybody"})
         await asyncio.sleep(SETTLE_S)
         async with asyncio.timeout(HEARD_LIMIT_S):
-            while not all(member.heard_at for member in others):
+            # One look now and then disturbs the server less than two thousand wake-ups here.
+            while not all(member.heard_at for member in others):  # noqa: ASYNC110
                 await asyncio.sleep(SETTLE_S)
         heard = [member.heard_at for member in others]
         delays += [(at - sent) * 1000 for at in heard]

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from sanderling.bridge.engine import NativeModule
@@ -76,7 +77,8 @@ def create_app(services: Services) -> FastAPI:
             socket, services.rooms, services.limits, services.observer, services.sources.logins
         ).run()
 
-    app.add_api_websocket_route(SIGNALLING_PATH, signalling)
+    # Starlette's own kind of route: FastAPI's holds two exit stacks for each connection as long as it lasts.
+    app.router.routes.append(WebSocketRoute(SIGNALLING_PATH, signalling))
     mount_page(app, services.config.static)
     return app
 
