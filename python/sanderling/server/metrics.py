@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from sanderling.server.lifecycle import Services
 
-__all__ = ["CONTENT_TYPE", "render_metrics"]
+__all__ = ["CONTENT_TYPE", "added_delay_metric", "render_metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -61,11 +61,14 @@ class _Reader(Collector):
                 yield GaugeMetricFamily(f"sanderling_media_{name}", f"Media engine: {name}", value=value)
             else:
                 yield CounterMetricFamily(f"sanderling_media_{name}", f"Media engine: {name}", value=value)
-        yield _added_delay(services.engine.added_delay())
+        yield added_delay_metric(services.engine.added_delay())
 
 
-def _added_delay(histogram: dict[str, Any]) -> HistogramMetricFamily:
-    """Flushes by the time the workers held what left in them; of the engine's buckets those at doublings."""
+def added_delay_metric(histogram: dict[str, Any]) -> HistogramMetricFamily:
+    """Return flushes by the time the workers held what left in them; of the engine's buckets those at doublings.
+
+    ``histogram``: as from ``MediaEngine.added_delay``, in microseconds; the metric is in seconds.
+    """
     buckets: list[tuple[str, float]] = []
     total = 0
     for bound, count in zip(histogram["bounds_us"], histogram["counts"], strict=True):

@@ -121,6 +121,27 @@ def test_thrown_away_packets_are_repaired_and_counted() -> None:
         load.close()
 
 
+@pytest.mark.parametrize("portable", [False, True], ids=["native", "portable"])
+def test_what_leaves_together_is_counted_and_its_delay_measured(load: _engine.Load, portable: bool) -> None:
+    with running(portable=portable) as media:
+        stage = Stage(media, load)
+        publisher = stage.publisher()
+        for _ in range(3):
+            stage.viewer(publisher, check=True, audio=False)
+        load.start_pattern(publisher, packets_per_second=800, burst=8)
+        until(lambda: load.report()["packets"] > 1_000)
+        load.stop_pattern(publisher)
+        until(lambda: load.report()["missing"] == 0)
+        counters, delay = media.engine.counters(), media.engine.added_delay()
+    assert load.report()["corrupted"] == 0
+    assert 0 < counters["flushes"] < counters["packets_out"]
+    # Eight packets of one frame are for one viewer after the other, so nearly all of them leave in company.
+    assert (counters["trains"] > 0, counters["gso"]) == (not portable, int(not portable))
+    assert counters["sends"] <= counters["packets_out"]
+    assert sum(delay["counts"]) >= counters["flushes"]
+    assert len(delay["bounds_us"]) == len(delay["counts"])
+
+
 def test_frames_arrive_whole_with_their_time(stage: Stage) -> None:
     load = stage.load
     publisher = stage.publisher()
