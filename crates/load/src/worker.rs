@@ -185,24 +185,22 @@ impl Worker {
         let scratch = &mut self.scratch;
         let mut drained = false;
         for _ in 0..TURN {
-            drained = !self
-                .receiver
-                .receive(socket, |from, arrival, bytes| {
-                    let mut exit = Exit {
-                        socket,
-                        buffer,
-                        burst,
-                        refused,
-                    };
-                    match session {
-                        Session::Viewer(viewer) => {
-                            viewer.receive(now, arrival, from, bytes, scratch, &mut exit);
-                        }
-                        Session::Publisher(publisher) => {
-                            publisher.receive(now, from, bytes, scratch, &mut exit);
-                        }
+            drained = !self.receiver.receive(socket, |from, arrival, bytes| {
+                let mut exit = Exit {
+                    socket,
+                    buffer,
+                    burst,
+                    refused,
+                };
+                match session {
+                    Session::Viewer(viewer) => {
+                        viewer.receive(now, arrival, from, bytes, scratch, &mut exit);
                     }
-                });
+                    Session::Publisher(publisher) => {
+                        publisher.receive(now, from, bytes, scratch, &mut exit);
+                    }
+                }
+            });
             if drained {
                 break;
             }
