@@ -25,6 +25,9 @@ pub(crate) enum Decision {
     Wait(Instant),
 }
 
+/// Requests for one key frame that cost nothing but the first: what gets lost on the way makes no key frame.
+const REPETITIONS: u32 = 4;
+
 /// Why a key frame is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -72,6 +75,12 @@ impl KeyFrames {
         })
     }
 
+    /// Whether a request now would repeat one that seems to be lost. One that is ignored is not.
+    fn repeats(&self) -> bool {
+        let open = self.open.is_some_and(|open| open.requests < REPETITIONS);
+        open && self.answers != Some(false)
+    }
+
     /// When a request may go out at the earliest.
     fn free_at(&self, now: Instant, need: Need) -> Instant {
         let Some(asked) = self.asked else {
@@ -81,7 +90,7 @@ impl KeyFrames {
         if self.open.is_some() || need == Need::Damaged {
             at = at.max(asked + ANSWER);
         }
-        if need == Need::Picture {
+        if need == Need::Picture && !self.repeats() {
             at = at.max(now + PRICE.saturating_sub(self.savings(now)));
         }
         at
@@ -94,7 +103,7 @@ impl KeyFrames {
             self.waiting = true;
             return Decision::Wait(at);
         }
-        if need != Need::Elsewhere {
+        if need == Need::Picture && !self.repeats() {
             self.savings = Some((now, self.savings(now).saturating_sub(PRICE)));
         }
         self.asked = Some(now);
@@ -244,8 +253,17 @@ mod tests {
         assert_eq!(key_frames.due(at(600), false, Need::Picture), None);
         let again = key_frames.due(at(600), true, Need::Picture);
         assert_eq!(again, Some(Decision::Ask));
-        let third = key_frames.due(at(1_100), true, Need::Picture);
-        assert_eq!(third, Some(Decision::Wait(at(1_250))));
+        for ms in [1_100, 1_600] {
+            let again = key_frames.due(at(ms), true, Need::Picture);
+            assert_eq!(again, Some(Decision::Ask), "{ms}");
+        }
+        // Four cost as much as one, and no more: whoever does not answer is not asked more often than others.
+        let fifth = key_frames.due(at(2_100), true, Need::Picture);
+        assert_eq!(fifth, Some(Decision::Ask));
+        let sixth = key_frames.due(at(2_600), true, Need::Picture);
+        assert_eq!(sixth, Some(Decision::Ask));
+        let seventh = key_frames.due(at(3_100), true, Need::Picture);
+        assert_eq!(seventh, Some(Decision::Wait(at(3_350))));
         key_frames.arrived(at(1_200), NONE);
         assert_eq!(key_frames.answer_due(), None);
         assert_eq!(key_frames.due(at(1_300), true, Need::Picture), None);

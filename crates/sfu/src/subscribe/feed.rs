@@ -14,9 +14,9 @@ const YOUNG: (u32, u32, usize) = (400 * 90, 3, 96);
 const STILL: Duration = Duration::from_secs(1);
 /// Something newer should have come in this time; what is replayed may be outdated.
 const STALE: Duration = Duration::from_secs(1);
-/// Rate of a replay before anything is known of the viewer's network, bits per second: what the estimator would allow
-/// with its first guess. A path that carries less holds the hundred kilobytes in its queue for a moment.
-const UNKNOWN_NETWORK: f64 = 15_000_000.0;
+/// Rate of a replay before anything is known of the viewer's network, bits per second. Three times as much overruns the
+/// queue of a path of 1.5 Mb/s (200 ms of it) with what is replayed of a small stream.
+const UNKNOWN_NETWORK: f64 = 5_000_000.0;
 /// Replays leave so many times as fast as the viewer's estimate.
 const PROBING: f64 = 1.5;
 /// A path whose estimate is lower has shown a limit, bits per second. Only there a key frame that comes live may take

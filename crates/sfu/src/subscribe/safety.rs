@@ -12,6 +12,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 const SHORT: Duration = Duration::from_millis(300);
 /// A queue that grows for so long is too much, whatever the estimate: nothing may be heard any more that it is made of.
 const STUCK: Duration = Duration::from_millis(500);
+/// A queue that is gone before this was one frame that was larger than others.
+const FLEETING: Duration = Duration::from_millis(150);
 /// The next layer has to fit, with this much to spare, for so long.
 const HEADROOM: (f64, Duration) = (1.25, Duration::from_secs(2));
 /// Pictures pause for so long at least, and for twice as long each time that they went on too early.
@@ -150,7 +152,8 @@ impl Safety {
         // The queue of a key frame or a replay grows too; where the path carries the rest, it is gone soon.
         let stuck = since(self.congested_since).is_some_and(|time| time >= STUCK);
         // Where pictures get a share only, they have less already.
-        let overrun = congested && (short && self.share.is_none() || stuck);
+        let stands = since(self.congested_since).is_some_and(|time| time >= FLEETING);
+        let overrun = stands && short && self.share.is_none() || stuck;
         let settled = since(self.stepped).is_none_or(|time| time >= SETTLE);
         let too_much = overrun || since(self.short_since).is_some_and(|time| time >= SHORT);
         if too_much && load.lower {
@@ -222,19 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn a_small_estimate_alone_pauses_nothing_and_a_queue_does_at_once() {
+    fn a_small_estimate_alone_pauses_nothing_and_a_queue_does_soon() {
         let (start, mut safety) = (Instant::now(), Safety::new());
         for ms in (0..5_000).step_by(50) {
             let step = safety.judge(at(start, ms), path(5e5, false), ALONE);
             assert_eq!(step, Step::Stay);
         }
         let step = safety.judge(at(start, 5_000), path(5e5, true), ALONE);
+        assert_eq!(step, Step::Stay, "it may be gone at once");
+        let step = safety.judge(at(start, 5_150), path(5e5, true), ALONE);
         assert_eq!((step, safety.is_paused()), (Step::Pause, true));
-        let step = safety.judge(at(start, 5_350), path(5e5, false), ALONE);
-        assert_eq!(step, Step::Stay, "too early");
-        let step = safety.judge(at(start, 5_450), path(5e5, true), ALONE);
-        assert_eq!(step, Step::Stay, "the queue is still there");
         let step = safety.judge(at(start, 5_500), path(5e5, false), ALONE);
+        assert_eq!(step, Step::Stay, "too early");
+        let step = safety.judge(at(start, 5_600), path(5e5, true), ALONE);
+        assert_eq!(step, Step::Stay, "the queue is still there");
+        let step = safety.judge(at(start, 5_650), path(5e5, false), ALONE);
         assert_eq!((step, safety.is_paused()), (Step::Resume, false));
         // Pictures get what sound leaves them, until there is room for all.
         let share = safety.share().unwrap();
@@ -287,7 +292,8 @@ mod tests {
         assert_eq!(pauses[..5], [400, 800, 1_600, 3_200, 4_000]);
         assert!(!safety.is_paused());
         safety.judge(at(start, 60_000), path(2e6, false), ALONE);
-        let step = safety.judge(at(start, 60_050), path(5e5, true), ALONE);
+        safety.judge(at(start, 60_050), path(5e5, true), ALONE);
+        let step = safety.judge(at(start, 60_200), path(5e5, true), ALONE);
         assert_eq!((step, safety.pause), (Step::Pause, PAUSE.0));
     }
 
@@ -300,12 +306,13 @@ mod tests {
             higher,
             lower: true,
         };
-        let step = safety.judge(at(start, 0), path(2e6, true), both(3e6, None));
+        safety.judge(at(start, 0), path(2e6, true), both(3e6, None));
+        let step = safety.judge(at(start, 150), path(2e6, true), both(3e6, None));
         assert_eq!((step, safety.steps()), (Step::Layers, 1));
         // It gets half a second to show.
-        let step = safety.judge(at(start, 100), path(1e6, true), both(1.5e6, Some(3e6)));
-        assert_eq!(step, Step::Stay);
         let step = safety.judge(at(start, 500), path(1e6, true), both(1.5e6, Some(3e6)));
+        assert_eq!(step, Step::Stay);
+        let step = safety.judge(at(start, 650), path(1e6, true), both(1.5e6, Some(3e6)));
         assert_eq!((step, safety.steps()), (Step::Layers, 2));
         let lowest = Load {
             now: 5e5,
