@@ -202,7 +202,8 @@ class Load:
         """A publisher and its offer. ``codec``: vp8, vp9, av1, h264. ``audio``: 50 packets of Opus a second from the
         connection on. ``key_frames_on_request``: whether the pattern makes a key frame when one is asked for."""
     def answer(self, session: int, sdp: str) -> None:
-        """Take the server's answer and begin to connect (ICE, then DTLS, whose certificate has to be the answer's)."""
+        """Take the server's answer, once, and begin to connect: ICE, then DTLS 1.2, whose certificate has to be the
+        answer's."""
     def frame(self, publisher: int, data: bytes, rtp_timestamp: int, key_frame: bool) -> None:
         """Packetise an encoded frame and send it now, unpaced. ``rtp_timestamp``: 90 kHz, modulo 2^32. ``data``: VP8
         and VP9 frames, H264 with start codes, AV1 OBUs with sizes. ValueError until the publisher is connected."""

@@ -288,12 +288,19 @@ impl Load {
         let description = Description::parse(sdp)?;
         let remote = description.remote(self.config.listen)?;
         let begun = self.ask(self.thread_of(session)?, move |worker, now| {
-            worker.with(session, now, |session, _| match session {
-                Session::Viewer(viewer) => {
-                    viewer.begin(now, &description, &remote);
-                    Ok(())
+            worker.with(session, now, |session, _| {
+                if session.transport().has_begun() {
+                    return Err(Unusable::new(
+                        "the session has its description already; open another one",
+                    ));
                 }
-                Session::Publisher(publisher) => publisher.begin(now, &description, &remote),
+                match session {
+                    Session::Viewer(viewer) => {
+                        viewer.begin(now, &description, &remote);
+                        Ok(())
+                    }
+                    Session::Publisher(publisher) => publisher.begin(now, &description, &remote),
+                }
             })
         })?;
         match begun {

@@ -10,6 +10,7 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use sanderling_io::{DatagramReceiver, DatagramSender};
 use sanderling_rtc::MAX_DATAGRAM;
+use sanderling_rtc::client::ClientTransport;
 use socket2::{Domain, Socket, Type};
 
 use crate::exit::Exit;
@@ -35,6 +36,15 @@ const COARSE: Duration = Duration::from_millis(1);
 pub(crate) enum Session {
     Viewer(Box<Viewer>),
     Publisher(Box<Publisher>),
+}
+
+impl Session {
+    pub(crate) fn transport(&self) -> &ClientTransport {
+        match self {
+            Self::Viewer(viewer) => &viewer.transport,
+            Self::Publisher(publisher) => &publisher.transport,
+        }
+    }
 }
 
 struct Entry {

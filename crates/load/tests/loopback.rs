@@ -269,6 +269,30 @@ fn key_frame(codec: Codec, number: u32) -> Vec<u8> {
 }
 
 #[test]
+fn it_works_over_ipv6_too() {
+    let localhost = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]);
+    let node = sanderling_io::Config {
+        listen: vec![localhost],
+        ..sanderling_io::Config::default()
+    };
+    let mut rig = Rig {
+        load: Load::start(Config {
+            listen: localhost,
+            ..config(0.0)
+        })
+        .unwrap(),
+        node: Node::start(&node).unwrap(),
+        tickets: 0,
+        notices: Vec::new(),
+    };
+    let publisher = rig.publisher(Codec::Vp8, false);
+    let viewer = rig.viewer(publisher, true);
+    rig.load.start_pattern(publisher, PATTERN).unwrap();
+    until("media", || rig.seen(viewer).totals.checked > 20);
+    assert_eq!(rig.seen(viewer).totals.corrupted, 0);
+}
+
+#[test]
 fn closing_says_goodbye() {
     let mut rig = Rig::new(0.0);
     let publisher = rig.publisher(Codec::Vp8, false);
@@ -365,6 +389,15 @@ fn bad_arguments_say_what_to_do() {
     assert!(why(load.frame(publisher, vec![1], 0, true)).contains("not connected"));
     assert!(why(load.answer(viewer, "{}")).contains("no SDP"));
     assert!(why(load.close_session(99)).contains("no session"));
+    let description =
+        "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdabcdabcdabcdabcdabcd\r\na=fingerprint:sha-256 "
+            .to_owned()
+            + &["00"; 32].join(":")
+            + "\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 H264/90000\r\n\
+           a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n";
+    assert!(why(load.answer(publisher, &description)).contains("did not take VP8"));
+    load.answer(viewer, &description).unwrap();
+    assert!(why(load.answer(viewer, &description)).contains("already"));
     assert!(why(load.open_viewer(0, false, true, true).map(drop)).starts_with("slots"));
     assert!(why(load.open_viewer(1, false, false, false).map(drop)).contains("audio or video"));
     assert!(why(load.open_publisher(Codec::Opus, false, true).map(drop)).contains("video"));

@@ -124,6 +124,11 @@ impl ClientTransport {
             .begin(now, &remote.credentials, remote.lite, &remote.candidates);
     }
 
+    /// Whether it has the other side's description.
+    pub fn has_begun(&self) -> bool {
+        self.fingerprint.is_some()
+    }
+
     /// Whether media may flow.
     pub fn is_connected(&self) -> bool {
         self.connected && !self.over
