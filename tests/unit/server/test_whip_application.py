@@ -13,10 +13,12 @@ import pytest
 
 from sanderling.server.app import api_document, create_app
 from sanderling.server.http import exchange
-from sanderling.server.http.media_sessions import MediaSessions
+from sanderling.server.http.media_sessions import MediaSessions, _ReplyOutbox
 from sanderling.server.proxy import Proxied
 from sanderling.server.source_limits import SourceLimits
 from sanderling.server.storage.base import new_project
+from sanderling.signaling import messages
+from sanderling.signaling.codec import encode
 from sanderling.testing.fake_engine import make_offer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -201,3 +203,23 @@ def test_every_answer_of_the_document_is_described():
         for method, operation in api_document()["paths"][path].items():
             assert operation["summary"] and operation["responses"], (path, method)
             assert "422" not in operation["responses"] or method == "post", (path, method)
+
+
+async def test_what_a_room_tells_its_members_is_no_reply_to_an_http_client():
+    """A broadcast that comes while an answer is awaited must not be taken for it."""
+    ended: list[str] = []
+    outbox = _ReplyOutbox(ended.append)
+    for notice in (
+        messages.BroadcastNotice(1, '{"type":"ok","seq":1}', 5, messages.User("bob")),
+        messages.OnlineCountNotice(3),
+        messages.TokenWillExpire(30),
+        messages.DeviceStateNotice("cam", 1, 2),
+    ):
+        outbox.send(encode(notice))
+        assert outbox.take() is None
+    for reply in (messages.Ok(1), messages.ViewerAnswer(2, "v=0"), messages.Error(1002033, "no", seq=3)):
+        outbox.send(encode(reply))
+        assert outbox.take() == reply
+    assert ended == []
+    outbox.send(encode(messages.Kicked(1002055, "removed by the server")))
+    assert ended == ["removed by the server"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import time
 import zlib
@@ -56,8 +57,11 @@ PATCHES_PER_S = 5.0
 PATCH_BURST = 20.0
 """PATCH requests of one session. A client that trickles one candidate at a time sends some ten; more is a flood."""
 
-_UNHEARD = (b'{"type":"user_notice"', b'{"type":"stream_notice"', b'{"type":"slot_bound"')
-"""Notices that no HTTP client is told: not worth decoding, a room sends one to each member."""
+_HEARD = (b'{"type":"publisher_state"', b'{"type":"player_state"', b'{"type":"kicked"')
+"""Notices that end a session."""
+_REPLY = re.compile(rb'\{"type":"\w+","(?:seq|code)":')
+"""A reply begins with its seq, an error with its code. Whatever else a room tells its members is no HTTP client's
+business, and not worth decoding."""
 
 R = TypeVar("R", bound=ServerMessage)
 
@@ -108,7 +112,7 @@ class _ReplyOutbox:
 
     def send(self, data: bytes) -> None:
         """Take one message of the rooms."""
-        if data.startswith(_UNHEARD):
+        if not data.startswith(_HEARD) and not _REPLY.match(data):
             return
         message = decode_server(data)
         if isinstance(message, PublisherStateNotice):
