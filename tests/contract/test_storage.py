@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, event, inspect
 
 from sanderling.errors import SanderlingError
-from sanderling.server.storage import SqliteStorage
+from sanderling.server.storage import SqliteStorage, sqlite
 from sanderling.server.storage.settings import ProjectSettings
 from sanderling.server.storage.tables import metadata
 
@@ -129,6 +129,39 @@ async def test_what_another_process_commits_is_seen_by_the_next_read(storage, tm
                 assert found.max_plays == plays
     finally:
         await other.aclose()
+
+
+async def test_a_project_is_read_again_only_after_a_commit(storage, tmp_path):
+    project = await storage.create_project("one")
+    await storage.project(project.app_id)
+    statements = []
+    event.listen(
+        storage._opened().sync_engine, "before_cursor_execute", lambda *seen: statements.append(seen[2])
+    )
+    assert await storage.project(project.app_id) == project
+    assert statements == []
+    other = SqliteStorage(tmp_path / "state")
+    await other.open()
+    try:
+        for on in (True, False) * 10:
+            await other.update_project(project.app_id, l3=on)
+            found = await storage.project(project.app_id)
+            assert found is not None
+            assert found.l3 is on
+        assert len(statements) == 20
+    finally:
+        await other.aclose()
+
+
+async def test_a_read_is_not_believed_for_long(storage, monkeypatch):
+    project = await storage.create_project("one")
+    monkeypatch.setattr(sqlite, "_version", lambda _path: ())
+    await storage.project(project.app_id)
+    await storage.update_project(project.app_id, l3=True)
+    monkeypatch.setattr(sqlite, "HELD_SECONDS", 0.0)
+    found = await storage.project(project.app_id)
+    assert found is not None
+    assert found.l3
 
 
 async def test_several_may_open_a_new_folder_at_once(tmp_path):

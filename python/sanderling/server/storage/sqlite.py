@@ -37,6 +37,11 @@ DATABASE = "sanderling.db"
 BUSY_TIMEOUT_MS = 5_000
 """How long a writer waits for another process's transaction before it fails."""
 APP_ID_ATTEMPTS = 8
+HELD_SECONDS = 0.5
+"""How long a project that was read is believed while the files look the same. Their times change with every commit;
+the bound is for clocks of file systems too coarse to tell two commits apart. Longer: a switch thrown by the command
+line could take longer than the second it may."""
+HELD_PROJECTS = 1024
 
 
 P = ParamSpec("P")
@@ -104,6 +109,21 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+_Version = tuple[tuple[int, int, int], ...]
+
+
+def _version(path: Path) -> _Version:
+    """What every commit changes: inode, size and time of the file and its write-ahead log. Some microseconds."""
+    found = []
+    for name in (f"{path}", f"{path}-wal"):
+        try:
+            status = os.stat(name)
+        except FileNotFoundError:
+            continue
+        found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
 def _project(row: Row[Any]) -> Project:
     return Project(
         app_id=AppId(row.app_id),
@@ -129,6 +149,7 @@ class SqliteStorage:
         """Queries that have not ended, their callers' or nobody's any more."""
         self._reading = asyncio.Lock()
         self._next_reads: dict[int, asyncio.Task[Project | None]] = {}
+        self._held: dict[int, tuple[Project, _Version, float]] = {}
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """A query has ended; what it failed with is its caller's affair, if that one still waits."""
@@ -195,9 +216,15 @@ class SqliteStorage:
     async def project(self, app_id: int) -> Project | None:
         """See ``Storage.project``.
 
-        Reads take turns, and calls that come while one is under way share the next: it begins after all of them, so
-        each sees what was committed before it. A thousand users who log in at once cost a few reads.
+        A read is used again while nothing was committed. Reads take turns, and calls that come while one is under way
+        share the next: it begins after all of them, so each sees what was committed before it. A thousand users who
+        log in at once cost a few reads.
         """
+        self._opened()
+        if (held := self._held.get(app_id)) is not None:
+            project, version, since = held
+            if time.monotonic() - since < HELD_SECONDS and _version(self.path) == version:
+                return project
         read = self._next_reads.get(app_id)
         if read is None:
             read = asyncio.get_running_loop().create_task(self._read_in_turn(app_id))
@@ -209,10 +236,19 @@ class SqliteStorage:
     async def _read_in_turn(self, app_id: int) -> Project | None:
         async with self._reading:
             del self._next_reads[app_id]
+            # Taken before: a commit in the meantime makes what is read look old, never new.
+            version, since = _version(self.path), time.monotonic()
             async with self._opened().connect() as connection:
                 found = await connection.execute(select(projects).where(projects.c.app_id == app_id))
                 row = found.one_or_none()
-        return _project(row) if row is not None else None
+        self._held.pop(app_id, None)
+        if row is None:
+            return None
+        if len(self._held) >= HELD_PROJECTS:
+            self._held.clear()
+        project = _project(row)
+        self._held[app_id] = (project, version, since)
+        return project
 
     @_to_its_end
     async def projects(self) -> list[Project]:
