@@ -14,6 +14,7 @@ from sanderling import (
     PlayerMediaEvent,
     PlayerState,
     PlayerVideoSizeChanged,
+    PublisherConfig,
     PublisherFirstFrame,
     PublisherState,
     PublisherStreamEvent,
@@ -74,7 +75,8 @@ async def test_messages_reach_the_others_and_not_the_sender() -> None:
         ("set_room_extra_info", ("", "v"), ErrorCode.ROOM_EXTRA_INFO_KEY_EMPTY),
         ("set_room_extra_info", ("k" * 11, "v"), ErrorCode.ROOM_EXTRA_INFO_KEY_TOO_LONG),
         ("set_room_extra_info", ("k", "v" * 129), ErrorCode.ROOM_EXTRA_INFO_VALUE_TOO_LONG),
-        ("send_data", ("nobodys", b"x"), ErrorCode.SEQUENTIAL_DATA_SEND_FAILED),
+        ("send_data", ("nobodys", b"x"), ErrorCode.NOT_BROADCASTING),
+        ("send_data", ("", b"x"), ErrorCode.SEQUENTIAL_DATA_STREAM_MISSING),
         ("send_data", ("mine", b""), ErrorCode.SEQUENTIAL_DATA_SEND_FAILED),
         ("send_data", ("mine", b"x" * 4097), ErrorCode.SEQUENTIAL_DATA_SEND_FAILED),
         ("subscribe_data", ("",), ErrorCode.STREAM_ID_EMPTY),
@@ -197,14 +199,22 @@ async def test_several_rooms_at_once() -> None:
         await rooms[3].send_broadcast_message("only here")
         await heard.until_call("broadcast", "r3", "alice", "only here")
         async with pushing() as source:
-            with pytest.raises(SanderlingError) as missing:
-                await engine.start_publishing_stream("film", source)
-            assert missing.value.code == ErrorCode.PUBLISH_ROOM_ID_MISSING
+            for publishing, code in (
+                (None, ErrorCode.PUBLISH_IN_MULTI_ROOM_WITHOUT_CONFIG),
+                (PublisherConfig(), ErrorCode.PUBLISH_ROOM_ID_MISSING),
+            ):
+                with pytest.raises(SanderlingError) as missing:
+                    await engine.start_publishing_stream("film", source, config=publishing)
+                assert missing.value.code == code
             await engine.start_publishing_stream("film", source, room_id="r3")
             await heard.until(lambda: "film" in bob.streams)
-        with pytest.raises(SanderlingError) as missing:
-            await engine.start_playing_stream("film")
-        assert missing.value.code == ErrorCode.PLAY_ROOM_ID_MISSING
+        for playing, code in (
+            (None, ErrorCode.PLAY_IN_MULTI_ROOM_WITHOUT_CONFIG),
+            (PlayerConfig(), ErrorCode.PLAY_ROOM_ID_MISSING),
+        ):
+            with pytest.raises(SanderlingError) as missing:
+                await engine.start_playing_stream("film", playing)
+            assert missing.value.code == code
         with pytest.raises(RoomError) as switching:
             await engine.switch_room("r0", "r9")
         assert switching.value.code == ErrorCode.SWITCH_ROOM_IN_MULTI_ROOM

@@ -175,11 +175,12 @@ class Engine:
     ) -> Publishing:
         """Publish in the engine's room; allowed at once after the login call. 1000002 without one.
 
-        ``room_id``: in multi-room mode, which room; 1003071 without it there.
+        ``room_id``: in multi-room mode, which room; 1003070 without it and a config there, 1003071 without it.
         """
         self._check()
         try:
-            room = self._room_for(room_id, ErrorCode.PUBLISH_ROOM_ID_MISSING)
+            bare = ErrorCode.PUBLISH_IN_MULTI_ROOM_WITHOUT_CONFIG
+            room = self._room_for(room_id, bare if config is None else ErrorCode.PUBLISH_ROOM_ID_MISSING)
         except SanderlingError as error:
             return Publishing(None, self._refused(error, "start_publishing_stream"), lambda: None)
         return room.start_publishing_stream(stream_id, source, config=config, channel=channel)
@@ -197,11 +198,12 @@ class Engine:
     ) -> Playing:
         """Play in the engine's room; allowed at once after the login call. 1000002 without one.
 
-        ``room_id``: in multi-room mode, which room; 1004071 without it there.
+        ``room_id``: in multi-room mode, which room; 1004070 without it and a config there, 1004071 without it.
         """
         self._check()
         try:
-            room = self._room_for(room_id, ErrorCode.PLAY_ROOM_ID_MISSING)
+            bare = ErrorCode.PLAY_IN_MULTI_ROOM_WITHOUT_CONFIG
+            room = self._room_for(room_id, bare if config is None else ErrorCode.PLAY_ROOM_ID_MISSING)
         except SanderlingError as error:
             return Playing(None, self._refused(error, "start_playing_stream"), lambda: None)
         return room.start_playing_stream(stream_id, config)

@@ -141,11 +141,21 @@ class Messaging:
         )
 
     async def send_data(self, stream_id: str, data: bytes) -> None:
-        """Bytes to those who hear the data of an own stream, reliably and in order. 1009039 empty, above 4096 bytes,
-        not an own stream, or not sent.
+        """Bytes to those who hear the data of an own stream, reliably and in order.
+
+        1009034 no streamID, 1009036 not a stream of this engine, 1009039 empty, above 4096 bytes, or not sent.
         """
         failed = ErrorCode.SEQUENTIAL_DATA_SEND_FAILED
         _check_content(data, failed, failed)
+        self._check_member()
+        if not stream_id:
+            raise RoomError(ErrorCode.SEQUENTIAL_DATA_STREAM_MISSING, "data is sent beside a stream: name it")
+        if not self._publishes(stream_id):
+            raise RoomError(
+                ErrorCode.NOT_BROADCASTING,
+                f"stream {stream_id} is not published here",
+                hint="publish it first; its data goes to those who subscribed to it",
+            )
         await self._ask(
             lambda seq: messages.StreamData(seq, stream_id, bytes(data)), messages.Ok, "send_data", failed
         )
@@ -161,6 +171,9 @@ class Messaging:
         raise NotImplementedError
 
     def _check_member(self) -> None:
+        raise NotImplementedError
+
+    def _publishes(self, stream_id: str) -> bool:
         raise NotImplementedError
 
     def _fill_extra_info(self, infos: tuple[messages.RoomExtraInfo, ...]) -> None:

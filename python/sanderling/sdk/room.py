@@ -430,6 +430,9 @@ class Room(Messaging):
                 ErrorCode.NOT_LOGGED_IN, "not logged in to a room", hint="call login_room first"
             )
 
+    def _publishes(self, stream_id: str) -> bool:
+        return any(publisher.stream_id == stream_id for publisher in self._publishers.values())
+
     def _refused(self, error: SanderlingError, function: str) -> asyncio.Future[R]:
         self.report(error, function)
         future: asyncio.Future[R] = self._loop.create_future()

@@ -289,6 +289,21 @@ async def test_a_token_function_is_asked_again_for_a_new_login() -> None:
         assert (await server.expect(messages.Login)).token == "second"
 
 
+async def test_a_message_that_goes_down_with_its_session_is_not_sent_again() -> None:
+    async with scripted_server() as server, engine_of(server) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        server.silent.add(messages.Broadcast)
+        saying = asyncio.ensure_future(room.send_broadcast_message("hello"))
+        await server.expect(messages.Broadcast)
+        server.cut()
+        with pytest.raises(RoomError) as caught:
+            await saying
+        assert caught.value.code == ErrorCode.MESSAGE_SEND_FAILED
+        await server.expect(messages.Login)
+        await server.expect(messages.Login)
+        assert not any(isinstance(message, messages.Broadcast) for message in server.received)
+
+
 async def test_a_token_function_that_fails_is_asked_until_it_does_not() -> None:
     recorder = Recorder()
     answers = iter(["first", ValueError("backend down"), ValueError("backend down"), "second"])
