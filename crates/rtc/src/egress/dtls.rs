@@ -141,6 +141,10 @@ impl Association {
     /// Take the next thing to do.
     pub(super) fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Step {
         if let Some(at) = self.idle {
+            // What a forward to a connected viewer comes by.
+            if self.flight.wake_at().is_none() {
+                return Step::Wake(at);
+            }
             return self.repeat(now, at, buffer);
         }
         for _ in 0..ROUNDS {
@@ -208,6 +212,7 @@ impl Association {
     }
 
     /// The engine waits until `at`; meanwhile its last flight is repeated.
+    #[cold]
     fn repeat(&mut self, now: Instant, at: Option<Instant>, buffer: &mut [u8]) -> Step {
         match self.flight.poll(now, buffer) {
             Some(length) => Step::Transmit(length),

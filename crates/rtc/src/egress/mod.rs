@@ -321,6 +321,9 @@ impl Session for EgressViewer {
                 Ok(output) => return output,
                 Err(at) => at,
             };
+            if self.channels.is_none() {
+                break handshake;
+            }
             match self.poll_channels(now) {
                 Ok(Some(event)) => return Output::Event(event),
                 // Something to send: the secure channel has it next.
