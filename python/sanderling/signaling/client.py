@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError, error_for
 from sanderling.signaling import codec, messages
 from sanderling.signaling.outcomes import (
     ClientEvent,
+    ClientState,
     Ended,
     Failed,
     Interrupted,
@@ -61,18 +61,6 @@ LOGIN_SEQ = 1
 
 PROBE_TIME = 2.0
 """Seconds for an answer to ``probe``."""
-
-
-class ClientState(Enum):
-    """Where the session stands."""
-
-    NEW = "new"
-    LOGGING_IN = "logging_in"
-    LOGGED_IN = "logged_in"
-    INTERRUPTED = "interrupted"
-    RESUMING = "resuming"
-    LOGGING_OUT = "logging_out"
-    ENDED = "ended"
 
 
 @dataclass(slots=True)

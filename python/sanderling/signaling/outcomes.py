@@ -1,14 +1,16 @@
-"""What comes of a session and of the requests in it, as :class:`~sanderling.signaling.client.SignalingClient` tells."""
+"""Where a session stands and what comes of the requests in it, as :class:`~sanderling.signaling.client.SignalingClient` tells."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.signaling import messages
 
 __all__ = [
     "ClientEvent",
+    "ClientState",
     "Ended",
     "Failed",
     "Interrupted",
@@ -19,6 +21,19 @@ __all__ = [
     "Resumed",
     "timeout_code",
 ]
+
+
+class ClientState(Enum):
+    """Where the session stands."""
+
+    NEW = "new"
+    LOGGING_IN = "logging_in"
+    LOGGED_IN = "logged_in"
+    INTERRUPTED = "interrupted"
+    RESUMING = "resuming"
+    LOGGING_OUT = "logging_out"
+    ENDED = "ended"
+
 
 Reply = (
     messages.LoginOk

@@ -440,18 +440,6 @@ async def test_destroy_inside_a_handler() -> None:
         await server.expect(messages.Logout)
 
 
-async def test_online_counts_and_data_of_others_are_told() -> None:
-    recorder = Recorder()
-    async with scripted_server() as server, engine_of(server, recorder) as engine:
-        room = await engine.login_room("lobby", ALICE, CONFIG)
-        await server.say(messages.OnlineCountNotice(7))
-        await server.say(messages.DataNotice("s1", b"\x01"))
-        await server.say(messages.NetworkQualityNotice("bob", 99, 1))  # of a newer peer
-        await recorder.until_call("data", "s1", b"\x01")
-        assert recorder.of("online") == [("lobby", 7)]
-        assert room.online_user_count == 7
-
-
 async def test_a_stream_that_comes_while_the_server_says_that_it_is_not_there() -> None:
     async with scripted_server() as server, engine_of(server) as engine:
         room = await engine.login_room("lobby", ALICE, CONFIG)
