@@ -224,18 +224,21 @@ class Load:
         """Stop. Packets of the pattern that were sent, repairs not counted."""
     def publisher_report(self, publisher: int) -> dict[str, Any]:
         """connected, connected_ns, packets_sent (video, without repairs), bytes_sent, key_frame_requests (PLI and FIR),
-        request_times_ns (the first 100 000), nacks (packets asked for again), repairs_sent, skipped (packets of the
-        pattern more than 100 ms overdue, left out), ended (why the connection is over)."""
+        request_times_ns (the first 100 000), nacks (packets asked for again), repairs_sent, refused (of
+        packets_sent, those that the system did not take), skipped (packets of the pattern more than 100 ms overdue, left
+        out), ended (why the connection is over)."""
     def viewer_report(self, viewer: int) -> dict[str, Any]:
         """opened_ns, connected_ns, first_packet_ns, first_key_frame_ns (whole), second_frame_ns (another whole frame),
         ended, the counts of ``report``, and streams: a list of dicts with ssrc, kind, codec, packets, lost, repaired
         and the three times of that source."""
     def report(self) -> dict[str, int]:
-        """Counts over all viewers there ever were: packets (in their own right), bytes, lost (a gap that stayed open for
-        1 s), missing (a gap still open), repaired (by RTX), repeated, checked (opened and right), corrupted (not
-        authentic, damaged or out of order), nacks_sent, key_frames_asked, dropped (thrown away by ``loss``); viewers
-        and connected count open ones. What never came behind the last packet shows in no gap: compare ``packets +
-        repaired`` with what was sent."""
+        """Counts over all viewers there ever were: packets (in their own right), bytes, lost (a gap that stayed open
+        for 1 s), missing (a gap still open), repaired (by RTX), repeated, checked (opened and right), corrupted (not
+        authentic, damaged or out of order), nacks_sent, key_frames_asked, dropped (thrown away by ``loss``). viewers
+        and connected count open ones; refused counts datagrams that the system did not take from any session.
+
+        What never came behind the last packet shows in no gap: compare ``packets + repaired`` with what was sent.
+        """
     def take_frames(self, viewer: int) -> list[tuple[bytes, int, bool, int]]:
         """Whole video frames of a viewer with ``check`` since the last call, at most 4 096: (data, rtp_timestamp,
         key_frame, arrival_ns)."""

@@ -33,6 +33,8 @@ pub struct Report {
     pub viewers: u64,
     /// Those of them that are connected.
     pub connected: u64,
+    /// Datagrams of viewers and publishers that the system did not take.
+    pub refused: u64,
     /// Counts of all viewers there ever were.
     pub totals: Totals,
 }

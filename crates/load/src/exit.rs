@@ -30,9 +30,11 @@ impl Exit<'_> {
         self.burst.push(to, &self.buffer[..len]);
     }
 
-    /// Send the burst.
-    pub(crate) fn send_burst(&mut self) {
-        *self.refused += self.burst.send(self.socket) as u64;
+    /// Send the burst. Returns how many datagrams the system did not take.
+    pub(crate) fn send_burst(&mut self) -> u64 {
+        let refused = self.burst.send(self.socket) as u64;
+        *self.refused += refused;
+        refused
     }
 }
 

@@ -45,8 +45,10 @@ pub struct Load {
 
 impl fmt::Debug for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The seed stays out of logs: passwords of ICE come of it.
         f.debug_struct("Load")
-            .field("config", &self.config)
+            .field("threads", &self.config.threads)
+            .field("listen", &self.config.listen)
             .finish_non_exhaustive()
     }
 }
@@ -414,11 +416,11 @@ impl Load {
     /// Counts over all viewers.
     pub fn report(&self) -> Result<Report, LoadError> {
         let mut report = Report::default();
-        for thread in 1..=self.config.threads {
-            let (viewers, connected, totals) = self.ask(thread, |worker, _| worker.totals())?;
-            report.viewers += viewers;
-            report.connected += connected;
-            report.totals.add(&totals);
+        for thread in 0..=self.config.threads {
+            report = self.ask(thread, move |worker, _| {
+                worker.report(&mut report);
+                report
+            })?;
         }
         Ok(report)
     }

@@ -13,6 +13,7 @@ use sanderling_rtc::MAX_DATAGRAM;
 use sanderling_rtc::client::ClientTransport;
 use socket2::{Domain, Socket, Type};
 
+use crate::config::Report;
 use crate::exit::Exit;
 use crate::publisher::Publisher;
 use crate::viewer::{Totals, Viewer};
@@ -369,16 +370,16 @@ impl Worker {
         }
     }
 
-    /// Viewers, those of them that are connected, and counts of all there ever were.
-    pub(crate) fn totals(&self) -> (u64, u64, Totals) {
-        let (mut viewers, mut connected, mut totals) = (0, 0, self.closed);
+    /// Add what this thread's sessions count.
+    pub(crate) fn report(&self, report: &mut Report) {
+        report.refused += self.refused;
+        report.totals.add(&self.closed);
         for entry in self.entries.iter().flatten() {
             if let Session::Viewer(viewer) = &entry.session {
-                viewers += 1;
-                connected += u64::from(viewer.is_connected());
-                totals.add(&viewer.totals());
+                report.viewers += 1;
+                report.connected += u64::from(viewer.is_connected());
+                report.totals.add(&viewer.totals());
             }
         }
-        (viewers, connected, totals)
     }
 }

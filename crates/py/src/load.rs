@@ -143,6 +143,7 @@ impl Load {
             request_times_ns,
             nacks,
             repairs_sent,
+            refused,
             skipped,
             ended,
         } = report;
@@ -155,6 +156,7 @@ impl Load {
         dict.set_item("request_times_ns", request_times_ns)?;
         dict.set_item("nacks", nacks)?;
         dict.set_item("repairs_sent", repairs_sent)?;
+        dict.set_item("refused", refused)?;
         dict.set_item("skipped", skipped)?;
         dict.set_item("ended", ended)?;
         Ok(dict)
@@ -193,6 +195,7 @@ impl Load {
         let dict = PyDict::new(py);
         dict.set_item("viewers", report.viewers)?;
         dict.set_item("connected", report.connected)?;
+        dict.set_item("refused", report.refused)?;
         fill(&dict, &report.totals)?;
         Ok(dict)
     }

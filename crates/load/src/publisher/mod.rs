@@ -327,7 +327,7 @@ impl Publisher {
         for (index, payload) in payloads.iter().enumerate() {
             self.send(now, to, payload, rtp_timestamp, index + 1 == count, exit);
         }
-        exit.send_burst();
+        self.report.refused += exit.send_burst();
         Ok(())
     }
 
@@ -379,7 +379,7 @@ impl Publisher {
                 self.send(now, to, payload, burst.timestamp, last, exit);
             }
             self.payload = payload;
-            exit.send_burst();
+            self.report.refused += exit.send_burst();
         }
         self.schedule.as_ref().map(Schedule::next_at)
     }

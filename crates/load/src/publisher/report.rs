@@ -19,6 +19,8 @@ pub struct PublisherReport {
     pub nacks: u64,
     /// Repairs that were sent.
     pub repairs_sent: u64,
+    /// Packets among those sent that the system did not take: its buffer was full.
+    pub refused: u64,
     /// Packets of the pattern that were due too long ago to be sent.
     pub skipped: u64,
     /// Why the connection is over.
