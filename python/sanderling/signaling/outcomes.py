@@ -1,4 +1,4 @@
-"""Where a session stands and what comes of the requests in it, as :class:`~sanderling.signaling.client.SignalingClient` tells."""
+"""Where a session stands and what comes of the requests in it (see :mod:`sanderling.signaling.client`)."""
 
 from __future__ import annotations
 
