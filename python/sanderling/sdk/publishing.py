@@ -148,6 +148,8 @@ class Publisher:
             code = notice.code or ErrorCode.PUBLISH_INTERRUPTED
             error = error_for(code, notice.message or "the server ended the publishing")
             self._registered = False
+            if self._retrying and not self._answered:
+                return  # of the transport that is being replaced
             if self._was_up and error.code in (ErrorCode.PUBLISH_INTERRUPTED, ErrorCode.PUBLISH_FAILED):
                 self.interrupted()
             else:
@@ -310,6 +312,7 @@ class Publisher:
             ),
             messages.PublishOk,
         )
+        self._registered = True  # whatever was said meanwhile of a former transport
         await transport.accept(reply.answer, session.ice_servers or ())
         self._answered = True
         self._media_flows()

@@ -427,6 +427,49 @@ async def test_a_play_that_the_server_ends_for_good(code: int) -> None:
         await recorder.until_call("player", "s1", PlayerState.NO_PLAY, code)
 
 
+async def test_a_stream_that_ended_while_the_connection_was_away_is_published_once_more() -> None:
+    recorder = Recorder()
+    async with scripted_server() as server, engine_of(server, recorder) as engine:
+        server.resumable = True
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        publishing = room.start_publishing_stream("mine", CustomVideoSource())
+        await server.expect(messages.Publish)
+        await server.say(messages.PublisherStateNotice("mine", 2))
+        publisher = await publishing
+        server.missed = [messages.PublisherStateNotice("mine", 0, 1003020, "silent for too long")]
+        server.cut()
+        assert not (await server.expect(messages.Publish)).renew
+        await server.say(messages.PublisherStateNotice("mine", 2))
+        await recorder.until(lambda: len(recorder.of("publisher")) == 4)
+        await publisher.stop()
+        assert (await server.expect(messages.StopPublish)).stream_id == "mine"
+        assert not any(isinstance(message, messages.Publish) for message in server.received)
+
+
+async def test_a_publisher_whose_transport_breaks_down_and_is_then_told_that_its_stream_ended() -> None:
+    recorder = Recorder()
+    async with scripted_server() as server, engine_of(server, recorder) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        publishing = room.start_publishing_stream("mine", CustomVideoSource())
+        await server.expect(messages.Publish)
+        await server.say(messages.PublisherStateNotice("mine", 2))
+        publisher = await publishing
+        server.silent.add(messages.Publish)
+        publisher.interrupted(held=True)
+        renewing = await server.expect(messages.Publish)
+        assert renewing.renew
+        await server.say(messages.PublisherStateNotice("mine", 0, 1003020, "lost"))
+        await server.say(messages.UserNotice(0, (BOB,)))
+        await recorder.until(lambda: bool(recorder.of("users")))
+        await server.say(messages.Error(1003001, "say it again", seq=renewing.seq))
+        server.silent.clear()
+        assert not (await server.expect(messages.Publish)).renew
+        await server.say(messages.PublisherStateNotice("mine", 2))
+        await recorder.until(lambda: len(recorder.of("publisher")) == 4)
+        await publisher.stop()
+        await server.expect(messages.StopPublish)
+
+
 async def test_a_publish_that_the_server_forbids_ends() -> None:
     recorder = Recorder()
     async with scripted_server() as server, engine_of(server, recorder) as engine:
