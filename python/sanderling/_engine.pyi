@@ -113,16 +113,16 @@ class Engine:
         """Totals since start: packets_in/out, bytes_in/out, datagrams_dropped, sessions, bindings, events_waiting.
 
         Of datagrams_dropped, datagrams_late waited too long for a full socket and datagrams_refused belonged to no
-        session or were not wanted by it. flushes: loop turns that sent forwarded packets over UDP; sends: system calls for
-        it; trains: messages of several datagrams to one peer (UDP segmentation offload); gso: workers whose system
+        session or were not wanted by it. flushes: loop turns that sent forwarded packets over UDP; sends: system calls
+        for it; trains: messages of several datagrams to one peer (UDP segmentation offload); gso: workers whose system
         takes trains. packets_out / flushes is the number of packets per flush.
         """
     def added_delay(self) -> dict[str, Any]:
         """How long the workers held datagrams, since start: ``{"bounds_us": [float, …], "counts": [int, …]}``.
 
-        One count per send of forwarded packets: from the kernel's receive stamp of the oldest datagram of a loop turn to
-        the return of the system call that sent what came of it. ``counts[i]`` were below ``bounds_us[i]`` and not below the one before;
-        the last bound is infinite. Subtract two readings for the time between them.
+        One count per send of forwarded packets: from the kernel's receive stamp of the oldest datagram of a loop turn
+        to the return of the system call that sent what came of it. ``counts[i]`` were below ``bounds_us[i]`` and not
+        below the one before; the last bound is infinite. Subtract two readings for the time between them.
         """
     def close(self) -> None:
         """Stop and join the threads, close the sockets and the descriptor. Idempotent."""
@@ -173,7 +173,8 @@ class Load:
     Signalling is the caller's: it carries offers and answers between this and any server. Times are nanoseconds of
     ``time.monotonic_ns()``; ``None`` is what has not happened. Every session takes a socket, i.e. a file descriptor.
     Methods raise ValueError for what the arguments or the session do not allow, with the remedy, OSError for what the
-    system refuses, RuntimeError once closed or in a forked child. They wait for the session's thread, some microseconds.
+    system refuses, RuntimeError once closed or in a forked child. They wait for the session's thread, some
+    microseconds.
     """
 
     def __new__(
@@ -200,13 +201,16 @@ class Load:
         self, *, codec: str = "vp8", audio: bool = False, key_frames_on_request: bool = True
     ) -> tuple[int, str]:
         """A publisher and its offer. ``codec``: vp8, vp9, av1, h264. ``audio``: 50 packets of Opus a second from the
-        connection on. ``key_frames_on_request``: whether the pattern makes a key frame when one is asked for."""
+        connection on. ``key_frames_on_request``: whether the pattern makes a key frame when one is asked for.
+        """
     def answer(self, session: int, sdp: str) -> None:
         """Take the server's answer, once, and begin to connect: ICE, then DTLS 1.2, whose certificate has to be the
-        answer's."""
+        answer's.
+        """
     def frame(self, publisher: int, data: bytes, rtp_timestamp: int, key_frame: bool) -> None:
         """Packetise an encoded frame and send it now, unpaced. ``rtp_timestamp``: 90 kHz, modulo 2^32. ``data``: VP8
-        and VP9 frames, H264 with start codes, AV1 OBUs with sizes. ValueError until the publisher is connected."""
+        and VP9 frames, H264 with start codes, AV1 OBUs with sizes. ValueError until the publisher is connected.
+        """
     def start_pattern(
         self,
         publisher: int,
@@ -219,18 +223,21 @@ class Load:
         """Send synthetic VP8 that ``check`` verifies byte for byte, from the connection on.
 
         ``burst`` packets (1 to 256) leave back to back and are one frame; ``packets_per_second`` counts packets.
-        ``packet_bytes``: RTP payload, 38 to 1400. A key frame every ``gop_packets`` packets, and when asked for."""
+        ``packet_bytes``: RTP payload, 38 to 1400. A key frame every ``gop_packets`` packets, and when asked for.
+        """
     def stop_pattern(self, publisher: int) -> int:
         """Stop. Packets of the pattern that were sent, repairs not counted."""
     def publisher_report(self, publisher: int) -> dict[str, Any]:
         """connected, connected_ns, packets_sent (video, without repairs), bytes_sent, key_frame_requests (PLI and FIR),
         request_times_ns (the first 100 000), nacks (packets asked for again), repairs_sent, refused (of
-        packets_sent, those that the system did not take), skipped (packets of the pattern more than 100 ms overdue, left
-        out), ended (why the connection is over)."""
+        packets_sent, those that the system did not take), skipped (packets of the pattern more than 100 ms overdue,
+        left out), ended (why the connection is over).
+        """
     def viewer_report(self, viewer: int) -> dict[str, Any]:
         """opened_ns, connected_ns, first_packet_ns, first_key_frame_ns (whole), second_frame_ns (another whole frame),
         ended, the counts of ``report``, and streams: a list of dicts with ssrc, kind, codec, packets, lost, repaired
-        and the three times of that source."""
+        and the three times of that source.
+        """
     def report(self) -> dict[str, int]:
         """Counts over all viewers there ever were: packets (in their own right), bytes, lost (a gap that stayed open
         for 1 s), missing (a gap still open), repaired (by RTX), repeated, checked (opened and right), corrupted (not
@@ -241,7 +248,8 @@ class Load:
         """
     def take_frames(self, viewer: int) -> list[tuple[bytes, int, bool, int]]:
         """Whole video frames of a viewer with ``check`` since the last call, at most 4 096: (data, rtp_timestamp,
-        key_frame, arrival_ns)."""
+        key_frame, arrival_ns).
+        """
     def close_session(self, session: int) -> None:
         """Say goodbye (DTLS close_notify) and forget the session; its counts stay in ``report``."""
     def close(self) -> None:
