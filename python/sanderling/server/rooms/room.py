@@ -25,6 +25,11 @@ BATCH_BYTES = 64 * 1024
 
 def batches(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
     """Split a list so that each part takes at most 64 KiB as JSON. Yields at least one (maybe empty) part."""
+    items = tuple(items)
+    if len(msgspec.json.encode(items)) <= BATCH_BYTES:
+        # Nearly always, and every login does this: one look is enough.
+        yield items
+        return
     part: list[T] = []
     size = 0
     for item in items:
