@@ -87,12 +87,14 @@ impl Layers {
     }
 
     fn rank(&mut self, now: Instant) -> bool {
-        let before = self.ranking.clone();
         let mut ranking = std::mem::take(&mut self.ranking);
+        let before = ranking.len();
         ranking.retain(|layer| self.active(usize::from(*layer), now));
+        let mut changed = ranking.len() < before;
         for layer in 0..self.layers.len() as u8 {
             if !ranking.contains(&layer) && self.active(usize::from(layer), now) {
                 ranking.push(layer);
+                changed = true;
             }
         }
         // A handful of layers: an insertion sort that leaves alone what is nearly in order.
@@ -100,11 +102,12 @@ impl Layers {
             let mut at = end;
             while at > 0 && self.bytes(ranking[at - 1]) > CLEARLY * self.bytes(ranking[at]) {
                 ranking.swap(at - 1, at);
+                changed = true;
                 at -= 1;
             }
         }
         self.ranking = ranking;
-        self.ranking != before
+        changed
     }
 
     fn bytes(&self, layer: u8) -> f64 {
