@@ -187,6 +187,8 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         """Of both clocks."""
+        self.jump = 0.0
+        """How far the wall clock is off."""
         self.numbers = itertools.count(50_000)
         self.module = FakeModule()
         self.engine = MediaEngine(native=self.module, workers=2)
@@ -199,7 +201,7 @@ class World:
             storage=self.storage,
             registry=self.registry,
             bus=self.bus,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.jump,
             steady=lambda: self.now,
             started=self.now,
         )

@@ -386,3 +386,24 @@ async def test_who_comes_back_to_a_session_that_was_ended_learns_why(world):
     late = world.client("alice")
     await late.expect_error(Resume(1, login.session_id, login.secret, 0), 1002057)
     assert world.context.farewells == {}
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+async def test_a_jump_of_the_wall_clock_ends_nobody(world, jump):
+    _, alice, bob = await two(world)
+    session = await alice.publish_live("cam")
+    bob.take()
+    await alice.drop()
+    world.jump = jump
+    await world.pass_time(4)
+    world.native.hear(session)
+    await world.settle()
+    await world.pass_time(20)
+    assert seen(bob) == []
+    again = await alice.resume(alice.login_ok, received=2)
+    assert world.rooms.patience(again.connection) > 0
+    await say(bob, "still here")
+    assert [m.text for m in seen(again)] == ["still here"]
+    # A token that is over by the new time ends nothing that goes on, as its project says.
+    await world.pass_time(3600)
+    assert again.connection.logged_in
