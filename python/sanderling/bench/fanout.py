@@ -35,7 +35,8 @@ LOST_SHARE = 0.001
 FIRST_RATE = {"sanderling": 60_000.0, "janus": 10_000.0}
 """Packets a second to all viewers together with which the search begins."""
 CABLE_RATE = {1: 120_000.0, 4: 300_000.0, 8: 450_000.0}
-"""Load into the cable by burst: below what a core carries, so that a burst is a flush and nothing gathers."""
+"""Load into the cable by burst, at least so long a one: below what a core carries, so that a burst is a flush and
+nothing gathers. Halved where even that is not carried."""
 SETTLE_SECONDS = 0.5
 """Between the start of a load and the first reading."""
 DRAIN_SECONDS = 1.0
@@ -55,8 +56,8 @@ GOP_PACKETS = 1000
 class FanoutOptions:
     """What the command line asked for.
 
-    ``rate``: packets a second to all viewers together; None = search for the highest on loopback, ``CABLE_RATE`` into a
-    veth. ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "";
+    ``rate``: packets a second to all viewers together; None = search for the highest, into a veth ``CABLE_RATE``.
+    ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "";
     ``peer_event_loops``: threads that all its sessions share, 0 = its default, one for each.
     """
 
@@ -194,16 +195,19 @@ class _Run:
     async def best(self) -> LoadFigures:
         """The figures at the highest load that is carried, or at the one asked for."""
         options = self._options
-        fixed = options.rate or (CABLE_RATE[options.burst] if self._cable is not None else None)
-        if fixed is not None:
-            return (await self._trial(fixed)).figures
-        search = LoadSearch(FIRST_RATE[self._target.name], trials=options.trials)
+        if options.rate is not None:
+            return (await self._trial(options.rate)).figures
+        first = FIRST_RATE[self._target.name]
+        if self._cable is not None:
+            first = CABLE_RATE[max(burst for burst in CABLE_RATE if burst <= options.burst)]
+        search = LoadSearch(first, trials=options.trials)
         carried: dict[float, LoadFigures] = {}
         while (rate := search.rate) is not None:
             trial = await self._trial(rate)
             if trial.carried:
                 carried[rate] = trial.figures
-                search.good(last=not trial.reached)
+                # Into a cable the load is to be carried, not to be the highest: batches would gather.
+                search.good(last=not trial.reached or self._cable is not None)
             else:
                 search.bad()
         if search.best is None:
