@@ -21,15 +21,21 @@ L3 = ResourceMode.ONLY_L3
 SMALL, BIG, DEFAULT = VideoStreamType.SMALL, VideoStreamType.BIG, VideoStreamType.DEFAULT
 
 
+REPORTED_MS = 4_000
+"""Age of a publisher's session by which each of its layers has sent sender reports: a browser sends one a second.
+Before them nobody can tell which of two layers' pictures is the older one."""
+
+
 async def three_layers(page_of: NewPage, host: TestServer) -> None:
-    """A page that publishes in three layers, all of which have arrived at the server."""
+    """A page that publishes in three layers, whose times the server knows."""
     alice = await page_of()
     await alice.open("alice", publish="test", stream="film", simulcast=1)
     await alice.wait_published()
     async with asyncio.timeout(30):
         while True:
             (publisher,) = (await host.snapshot())["workers"][0]["publishers"]
-            if max(track["layers"] for track in publisher["tracks"]) == 3:
+            assert max(track["layers"] for track in publisher["tracks"]) == 3
+            if publisher["age_ms"] >= REPORTED_MS:
                 return
             await asyncio.sleep(0.1)
 
