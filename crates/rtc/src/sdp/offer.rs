@@ -1,7 +1,7 @@
 //! Reading an offer (RFC 8866, RFC 8829): what it says, before anything is agreed.
 
 use super::Rejected;
-use super::value::{fingerprint, ice_value, mid, token};
+use super::value::{fingerprint, ice_value, mid, simulcast_send, token};
 
 /// Largest offer, bytes. Chromium needs 95 kB for 16 + 16 sections.
 pub const OFFER_LIMIT: usize = 256 * 1024;
@@ -483,21 +483,4 @@ impl Section {
         self.send_rids.push(rid.to_owned());
         Ok(())
     }
-}
-
-/// First alternative of each simulcast stream that is sent; a `~` in front only says that it begins paused.
-fn simulcast_send(value: &str) -> Option<Vec<String>> {
-    let mut words = value.split_ascii_whitespace();
-    while let (Some(direction), Some(streams)) = (words.next(), words.next()) {
-        if direction == "send" {
-            return Some(
-                streams
-                    .split(';')
-                    .filter_map(|stream| stream.split(',').next())
-                    .map(|rid| rid.trim_start_matches('~').to_owned())
-                    .collect(),
-            );
-        }
-    }
-    None
 }

@@ -56,3 +56,20 @@ pub(super) fn fingerprint(text: &str) -> Option<[u8; 32]> {
     }
     parts.next().is_none().then_some(digest)
 }
+
+/// First alternative of each simulcast stream that is sent; a `~` in front only says that it begins paused.
+pub(super) fn simulcast_send(value: &str) -> Option<Vec<String>> {
+    let mut words = value.split_ascii_whitespace();
+    while let (Some(direction), Some(streams)) = (words.next(), words.next()) {
+        if direction == "send" {
+            return Some(
+                streams
+                    .split(';')
+                    .filter_map(|stream| stream.split(',').next())
+                    .map(|rid| rid.trim_start_matches('~').to_owned())
+                    .collect(),
+            );
+        }
+    }
+    None
+}
