@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, MediaTime, Mid};
+use str0m::media::{
+    Direction, KeyframeRequestKind, MediaKind, MediaTime, Mid, Rid, Simulcast, SimulcastLayer,
+};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use crate::lab::epoch;
-use crate::media::{SeenFrame, Source, sound};
+use crate::media::{LAYERS, SeenFrame, Source, sound};
 
 /// What a viewer got.
 #[derive(Debug, Default)]
@@ -127,17 +129,26 @@ impl Client {
     ) -> (Self, String) {
         let mut client = Self::new(name, address, Some(source.codec), now);
         let mut changes = client.rtc.sdp_api();
-        let add = |changes: &mut str0m::change::SdpApi<'_>, kind| {
+        let add = |changes: &mut str0m::change::SdpApi<'_>, kind, simulcast| {
             changes.add_media(
                 kind,
                 Direction::SendOnly,
                 Some("stream".to_owned()),
                 None,
-                None,
+                simulcast,
             )
         };
-        let audio = source.sound.then(|| add(&mut changes, MediaKind::Audio));
-        let video = add(&mut changes, MediaKind::Video);
+        let audio = source
+            .sound
+            .then(|| add(&mut changes, MediaKind::Audio, None));
+        let layers = source.layered.then(|| {
+            let mut layers = Simulcast::new();
+            for rid in LAYERS {
+                layers.add_send_layer(SimulcastLayer::new(rid));
+            }
+            layers
+        });
+        let video = add(&mut changes, MediaKind::Video, layers);
         let (started, key_wanted) = (now, true);
         let offer = changes.apply();
         client.sending = Some(Sending {
@@ -347,12 +358,18 @@ impl Client {
         if sending.next_at() > now {
             return false;
         }
-        let (mid, codec, time, data);
+        let (mid, codec, time, frames): (_, _, _, Vec<(Option<Rid>, Vec<u8>)>);
         if sending.video_at() <= sending.audio_at().unwrap_or(now) {
             let key =
                 std::mem::take(&mut sending.key_wanted) | sending.source.begins(sending.next_video);
             (mid, codec) = (sending.video, sending.source.codec);
-            data = sending.source.frame(sending.next_video, key);
+            let frame = |part| sending.source.frame(sending.next_video, key, part);
+            frames = if sending.source.layered {
+                let [low, high] = LAYERS.map(|rid| Some(Rid::from(rid)));
+                vec![(low, frame(20)), (high, frame(100))]
+            } else {
+                vec![(None, frame(100))]
+            };
             time = MediaTime::from_90khz(sending.next_video * 90_000 / sending.source.fps);
             sending.next_video += 1;
             self.frames_sent += 1;
@@ -361,22 +378,28 @@ impl Client {
                 return false;
             };
             (mid, codec) = (audio, Codec::Opus);
-            data = sound(sending.next_audio);
+            frames = vec![(None, sound(sending.next_audio))];
             time = MediaTime::new(
                 sending.next_audio * 960,
                 str0m::media::Frequency::FORTY_EIGHT_KHZ,
             );
             sending.next_audio += 1;
         }
-        let Some(writer) = self.rtc.writer(mid) else {
-            return true;
-        };
-        let payload_type = writer
-            .payload_params()
-            .find(|p| p.spec().codec == codec)
-            .map(|p| p.pt());
-        if let Some(payload_type) = payload_type {
-            let _ = writer.write(payload_type, now, time, data);
+        for (rid, data) in frames {
+            let Some(writer) = self.rtc.writer(mid) else {
+                return true;
+            };
+            let payload_type = writer
+                .payload_params()
+                .find(|p| p.spec().codec == codec)
+                .map(|p| p.pt());
+            if let Some(payload_type) = payload_type {
+                let writer = match rid {
+                    Some(rid) => writer.rid(rid),
+                    None => writer,
+                };
+                let _ = writer.write(payload_type, now, time, data);
+            }
         }
         true
     }

@@ -17,7 +17,12 @@ pub struct Source {
     pub(crate) gop: u64,
     /// It makes no key frame when it is asked for one.
     pub(crate) deaf: bool,
+    /// It sends everything a second time, in frames of a fifth of the size.
+    pub(crate) layered: bool,
 }
+
+/// Names of the layers of a source that has two, the smaller one first.
+pub(crate) const LAYERS: [&str; 2] = ["lo", "hi"];
 
 impl Source {
     /// VP8, about 0.6 Mbit/s at 25 frames per second, with sound.
@@ -30,6 +35,7 @@ impl Source {
             delta_bytes: 3_000,
             gop: 0,
             deaf: false,
+            layered: false,
         }
     }
 
@@ -65,6 +71,12 @@ impl Source {
         self
     }
 
+    /// In two layers: the second one in frames of a fifth of the size.
+    pub const fn layered(mut self) -> Self {
+        self.layered = true;
+        self
+    }
+
     /// Whether it makes no key frame when it is asked for one.
     pub const fn is_deaf(&self) -> bool {
         self.deaf
@@ -80,13 +92,14 @@ impl Source {
         Duration::from_nanos(1_000_000_000 / self.fps)
     }
 
-    /// A video frame.
-    pub(crate) fn frame(&self, number: u64, key: bool) -> Vec<u8> {
+    /// A video frame; `part` of its size, in percent.
+    pub(crate) fn frame(&self, number: u64, key: bool, part: usize) -> Vec<u8> {
         let length = if key {
             self.key_bytes
         } else {
             self.delta_bytes
         };
+        let length = length * part / 100;
         let body = marked(number, key, length);
         match self.codec {
             Codec::H264 => h264(key, &body),
@@ -154,6 +167,8 @@ pub struct SeenFrame {
     pub at: Duration,
     /// Number that its publisher gave it.
     pub number: u64,
+    /// Bytes that its publisher gave it.
+    pub bytes: usize,
     /// Whether it can be decoded without others.
     pub key: bool,
     /// Whether all of its bytes are there.
@@ -175,6 +190,7 @@ impl SeenFrame {
         Some(SeenFrame {
             at,
             number,
+            bytes: length,
             key: text.get(19..20)? == "K",
             whole,
             shown: whole,
@@ -191,7 +207,7 @@ mod tests {
     fn a_frame_says_what_it_is_and_a_damaged_one_that_it_is() {
         for source in [Source::vp8(25), Source::h264(25)] {
             for key in [true, false] {
-                let frame = source.frame(1234, key);
+                let frame = source.frame(1234, key, 100);
                 let seen = SeenFrame::read(Duration::ZERO, &frame).unwrap();
                 assert_eq!((seen.number, seen.key, seen.whole), (1234, key, true));
                 let cut = SeenFrame::read(Duration::ZERO, &frame[..frame.len() - 1]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sanderling_lab::{Lab, Link, PeerId, Replay, Source, ms, secs};
+use sanderling_lab::{Lab, LayerChoice, Link, PeerId, Replay, Source, ms, secs};
 
 /// Delays of sound that came in a time, as the lab's sound is made every 20 ms; and the longest silence.
 fn sound(lab: &Lab, guest: PeerId, from: Duration) -> (Vec<Duration>, Duration) {
@@ -107,5 +107,63 @@ fn a_viewer_on_a_narrow_link_harms_no_other() {
             "{} {silence:?}",
             delays.len()
         );
+    }
+}
+
+#[test]
+fn the_lower_layer_is_sent_where_the_higher_one_does_not_fit_and_only_there() {
+    for seed in Replay::seeds(0..3) {
+        let _replay = Replay::new("the_lower_layer_is_sent", seed);
+        let clean = Link::clean().delay(ms(10));
+        let mut lab = Lab::seed(seed);
+        // 0.6 Mb/s, and 0.12 Mb/s.
+        let host = lab.publisher("host", Source::vp8(25).layered(), clean);
+        let narrow = lab.viewer("narrow", clean);
+        let wide = lab.viewer("wide", clean);
+        let small = lab.viewer("small", clean);
+        lab.run(secs(2));
+        for guest in [narrow, wide, small] {
+            lab.play(guest, host);
+        }
+        lab.choose(small, host, LayerChoice::Small);
+        lab.run(secs(4));
+        lab.relink(narrow, clean.rate(350_000).queue(secs(2)));
+        let narrowed = lab.elapsed();
+        lab.run(secs(12));
+        // Frames and the largest of them that was no key frame, in the last seconds.
+        let recent = |lab: &Lab, guest: PeerId| {
+            let from = lab.elapsed() - secs(4);
+            let seen = lab.seen(guest).video.iter();
+            let frames: Vec<_> = seen.filter(|f| f.shown && f.at > from && !f.key).collect();
+            let largest = frames.iter().map(|f| f.bytes).max();
+            (frames.len(), largest.unwrap_or(0))
+        };
+        for (guest, bytes) in [(narrow, 600), (wide, 3_000), (small, 600)] {
+            let (frames, largest) = recent(&lab, guest);
+            assert!(
+                frames >= 85 && largest == bytes,
+                "{frames} frames of up to {largest}"
+            );
+        }
+        let (delays, silence) = sound(&lab, narrow, narrowed);
+        let late = delays.iter().filter(|delay| **delay > ms(300)).count();
+        assert!(
+            silence < ms(300) && late * 10 < delays.len(),
+            "{silence:?}, {late} late"
+        );
+        // Wide again: the higher layer comes back.
+        lab.relink(narrow, clean);
+        lab.run(secs(25));
+        let (frames, largest) = recent(&lab, narrow);
+        assert!(
+            frames >= 85 && largest == 3_000,
+            "{frames} frames of up to {largest}"
+        );
+        let back = lab
+            .seen(narrow)
+            .video
+            .windows(2)
+            .find(|pair| pair[1].number < pair[0].number);
+        assert!(back.is_none(), "{back:?}");
     }
 }

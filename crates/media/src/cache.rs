@@ -47,9 +47,8 @@ impl GopCache {
         let begins = packet.key_frame && self.begins(packet);
         if begins {
             // What overtook the first packet of the key frame belongs to it.
-            while self.front_before(packet.sequence) {
-                self.packets.pop_front();
-            }
+            let overtook = self.place(packet.sequence.saturating_add(1));
+            self.packets.drain(..overtook);
             self.packets.push_front(packet.clone());
             self.recount();
         } else {
@@ -73,11 +72,6 @@ impl GopCache {
             packet.sequence > key.sequence && packet.timestamp != key.timestamp
                 || packet.sequence < key.sequence && packet.timestamp == key.timestamp
         })
-    }
-
-    fn front_before(&self, sequence: u64) -> bool {
-        let front = self.packets.front();
-        front.is_some_and(|front| front.sequence < sequence)
     }
 
     fn recount(&mut self) {

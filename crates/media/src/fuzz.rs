@@ -1,7 +1,12 @@
 //! Entry points for fuzzing: any bytes, no panic. They live here so that the compiler keeps them alive.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use crate::cache::GopCache;
 use crate::codec::{self, Codec, DependencyDescriptor, PictureNumbers};
 use crate::demux;
+use crate::{Extensions, Kind, Packet};
 
 /// Demultiplexing and STUN user names.
 pub fn datagram(data: &[u8]) {
@@ -44,6 +49,66 @@ pub fn payload(data: &[u8]) {
     }
 }
 
+/// Packets of one layer in any order, four bytes and a short payload each: the cache stays in order and counts what it holds.
+pub fn cache(data: &[u8]) {
+    let (mut gop, epoch) = (GopCache::default(), epoch());
+    let mut rest = data;
+    while let [number, frame, flags, length, after @ ..] = rest {
+        let (payload, next) = after.split_at(usize::from(*length % 8).min(after.len()));
+        let packet = Packet {
+            kind: Kind::Video,
+            codec: if flags & 4 == 0 {
+                Codec::H264
+            } else {
+                Codec::Vp8
+            },
+            layer: 0,
+            sequence: 1_000 + u64::from(*number),
+            timestamp: u32::from(*frame) << 24,
+            marker: flags & 2 != 0,
+            frame_start: flags & 1 != 0,
+            key_frame: flags & 1 != 0,
+            extensions: Extensions::default(),
+            arrival: epoch,
+            captured: epoch,
+            payload: Arc::from(payload),
+        };
+        let begins = gop.keep(&packet);
+        assert!(!begins || gop.key().is_some_and(|key| key.sequence == packet.sequence));
+        check(&gop);
+        rest = next;
+    }
+}
+
+fn check(gop: &GopCache) {
+    let sequences: Vec<u64> = gop.from(0).map(|packet| packet.sequence).collect();
+    assert!(
+        sequences.windows(2).all(|pair| pair[0] < pair[1]),
+        "{sequences:?}"
+    );
+    let bytes: usize = gop.from(0).map(|packet| packet.payload.len()).sum();
+    assert_eq!((bytes, sequences.len()), (gop.bytes(), gop.len()));
+    assert!(gop.frames() as usize <= gop.len() && (gop.frames() == 0) == gop.is_empty());
+    assert_eq!(gop.key_frame().is_some(), gop.key().is_some());
+    for packet in gop.from(0) {
+        let found = gop.find(packet.sequence as u32).map(|found| found.sequence);
+        assert_eq!(found, Some(packet.sequence));
+    }
+    if let Some(parameters) = gop.parameters() {
+        assert!(gop.find(parameters.sequence as u32).is_some());
+    }
+}
+
+/// Some instant: nothing here depends on which.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant can only be had from the clock; this one is never compared"
+)]
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
 #[cfg(test)]
 mod tests {
     /// A cheap generator (splitmix64), so that the entry points run on every `cargo test`.
@@ -66,6 +131,7 @@ mod tests {
             let data = bytes(seed);
             super::datagram(&data);
             super::payload(&data);
+            super::cache(&data);
         }
     }
 }
