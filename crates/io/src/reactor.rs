@@ -137,9 +137,12 @@ impl Reactor {
             if polled.is_ok() {
                 self.note(&events);
             }
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(now)));
-            if let Err(panic) = turn {
-                self.restart(now, panic.as_ref());
+            match catch_unwind(AssertUnwindSafe(|| self.turn(now))) {
+                Ok(later) => now = later,
+                Err(panic) => {
+                    now = Instant::now();
+                    self.restart(now, panic.as_ref());
+                }
             }
         }
     }
@@ -171,8 +174,8 @@ impl Reactor {
         }
     }
 
-    /// One turn of the loop.
-    fn turn(&mut self, now: Instant) {
+    /// One turn of the loop. Returns the time as it was taken last.
+    fn turn(&mut self, mut now: Instant) -> Instant {
         let registry = self.poll.registry();
         let core = &mut self.core;
         core.departures.begin(now);
@@ -191,7 +194,7 @@ impl Reactor {
         for index in 0..self.udp_ready.len() {
             let mut left = DATAGRAMS_PER_TURN;
             while self.udp_ready[index] && left > 0 {
-                let (count, more) = core.receive(&mut self.receiver, index, now);
+                let (count, more) = core.receive(&mut self.receiver, index, &mut now);
                 self.udp_ready[index] = more;
                 left = left.saturating_sub(count.max(1));
             }
@@ -225,6 +228,7 @@ impl Reactor {
         core.deliver(&self.mailboxes);
         core.count();
         self.outbox.push(&mut core.notices);
+        now
     }
 
     /// The worker panicked: say so, forget what it held, and go on with the same sockets.

@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::departures::Departures;
 use crate::mailbox::Mailbox;
 use crate::outbox::Notice;
+use crate::reactor::DATAGRAMS_PER_TURN;
 use crate::tcp::ReadResult;
 use crate::transmit::{MAX_DATAGRAM, Receiver};
 
@@ -57,21 +58,30 @@ impl Core {
         }
     }
 
-    /// Read one batch from a UDP socket: how many datagrams it was, and whether there may be more.
+    /// Read one batch from a UDP socket: how many datagrams it was, and whether there may be more. A batch may hold
+    /// hundreds, put together by the system: what comes of them is sent in between, and the time taken anew.
     pub fn receive(
         &mut self,
         receiver: &mut Receiver,
         socket: usize,
-        now: Instant,
+        now: &mut Instant,
     ) -> (usize, bool) {
         let received = receiver.receive(&self.departures.sockets[socket]);
         let local = self.departures.routes.shown(socket);
         let (mut packets, mut bytes, mut dropped) = (0, 0, 0);
+        let mut fed = 0;
         for index in 0..received.count {
             let Some(message) = receiver.message(index) else {
                 dropped += 1;
                 continue;
             };
+            if fed >= DATAGRAMS_PER_TURN {
+                fed = 0;
+                self.drain(*now);
+                self.departures.flush();
+                *now = Instant::now();
+                self.departures.begin(*now);
+            }
             self.departures.arrived(message.stamp_ns);
             self.departures.routes.heard(socket, message.remote);
             let path = Path {
@@ -85,8 +95,9 @@ impl Core {
                     continue;
                 }
                 packets += 1;
+                fed += 1;
                 bytes += datagram.len() as u64;
-                self.worker.handle(now, Input::Datagram(path, datagram));
+                self.worker.handle(*now, Input::Datagram(path, datagram));
             }
         }
         let counters = self.departures.counters();
