@@ -27,6 +27,8 @@ pub(crate) struct Departures {
     counters: Arc<[Counters]>,
     worker: usize,
     now: Instant,
+    /// When the piece of this turn that is being written was begun: each piece leaves as soon as it is full.
+    clock: Instant,
     /// When the system received the oldest datagram of this turn, Unix time in nanoseconds.
     oldest_ns: Option<u64>,
     /// Something that was forwarded is in the batch, and something that was has left in this turn.
@@ -55,6 +57,7 @@ impl Departures {
             counters,
             worker,
             now,
+            clock: now,
             oldest_ns: None,
             forwards: false,
             flushed: false,
@@ -72,7 +75,7 @@ impl Departures {
 
     /// A turn of the loop begins.
     pub fn begin(&mut self, now: Instant) {
-        self.now = now;
+        (self.now, self.clock) = (now, now);
         self.oldest_ns = None;
         self.flushed = false;
     }
@@ -128,6 +131,7 @@ impl Departures {
                 };
                 if self.batch.ends_before(path.remote) {
                     self.flush();
+                    self.clock = Instant::now();
                 }
                 let len = write(&mut self.batch.space()[..limit]).min(limit);
                 if len > 0 {
@@ -167,6 +171,10 @@ impl Sink for Departures {
             room[..fits].copy_from_slice(&datagram[..fits]);
             fits
         });
+    }
+
+    fn leaves_at(&self, _now: Instant) -> Instant {
+        self.clock
     }
 
     /// Forwarded packets: they are made in place.

@@ -111,6 +111,12 @@ pub trait Batch {
     /// Append one datagram.
     fn push(&mut self, path: Path, datagram: &[u8]);
 
+    /// When what is appended next leaves, as far as that is known. A turn that began at `now` may last for many
+    /// milliseconds, and the last packets' wait in it is no delay of their path.
+    fn leaves_at(&self, now: Instant) -> Instant {
+        now
+    }
+
     /// Append one datagram that `write` makes in place: it gets at least `limit` bytes of room, at most
     /// [`MAX_DATAGRAM`], and returns how many it used; 0 for none.
     fn put(&mut self, path: Path, limit: usize, write: impl FnOnce(&mut [u8]) -> usize) {

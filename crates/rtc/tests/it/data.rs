@@ -114,7 +114,7 @@ fn channels_survive_loss_and_end_with_the_session() {
     let numbers: Vec<u8> = got.iter().map(|(.., message)| message[0]).collect();
     assert_eq!(numbers, (0..20).collect::<Vec<_>>());
     let channel = got[0].0;
-    let mut batch = crate::rig::Batch(Vec::new());
+    let mut batch = crate::rig::Batch(Vec::new(), std::time::Duration::ZERO);
     rig.session.close(rig.now, &mut batch);
     assert!(!rig.session.send_data(rig.now, channel, true, b"late"));
 }

@@ -232,6 +232,23 @@ fn reports_carry_the_nodes_clock_and_measure_the_round_trip() {
 }
 
 #[test]
+fn a_worker_that_is_late_is_no_queue_on_the_path() {
+    let certificate = Certificate::generate().unwrap();
+    let mut rig = Rig::<EgressViewer>::connected(Instant::now(), &certificate, 1);
+    let video = track(Codec::Vp8);
+    assert!(rig.session.bind(0, &video));
+    for number in 0..150_u64 {
+        let picture = packet(Codec::Vp8, rig.now, number, 0, &[0x55; 900]);
+        let rtp = header(100 + number, (number * 1_800) as u32);
+        // Its turns get longer and longer, and this viewer's turn comes at their end.
+        rig.write_late(ms(number), 0, &picture, rtp);
+        rig.run(ms(20));
+    }
+    let allowance = rig.session.allowance(rig.now).unwrap();
+    assert!(!allowance.congested, "{allowance:?}");
+}
+
+#[test]
 fn requests_for_key_frames_name_their_slot() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 2);
@@ -258,7 +275,7 @@ fn a_goodbye_reaches_the_client_and_the_clients_reaches_us() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
     play(&mut rig, 0);
-    let mut batch = Batch(Vec::new());
+    let mut batch = Batch(Vec::new(), Duration::ZERO);
     rig.session.close(rig.now, &mut batch);
     assert_eq!(batch.0.len(), 2, "BYE and close_notify");
     for datagram in &batch.0 {
@@ -283,7 +300,7 @@ fn a_goodbye_reaches_the_client_and_the_clients_reaches_us() {
 fn what_cannot_be_sent_is_refused() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
-    let mut batch = Batch(Vec::new());
+    let mut batch = Batch(Vec::new(), Duration::ZERO);
     let mut write = |rig: &mut Rig<EgressViewer>, slot, size: usize| {
         let packet = packet(Codec::Vp8, rig.now, 1, 0, &vec![0; size]);
         let header = header(1, 0);
@@ -349,7 +366,7 @@ fn nothing_is_sent_once_consent_is_over() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
     let packet = packet(Codec::Vp8, rig.now, 1, 0, &[0x10, 0]);
-    let mut batch = Batch(Vec::new());
+    let mut batch = Batch(Vec::new(), Duration::ZERO);
     let mut at = |later| {
         let now = rig.now + later;
         rig.session.write(now, 0, &packet, header(1, 0), &mut batch)

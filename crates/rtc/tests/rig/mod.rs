@@ -333,12 +333,23 @@ impl<S: Engine> Rig<S> {
         if packet.kind == Kind::Video {
             self.store.keep(packet);
         }
-        let mut batch = Batch(Vec::new());
+        self.write_late(Duration::ZERO, slot, packet, header);
+    }
+
+    /// The same, at the end of a turn that lasts so long.
+    pub fn write_late(
+        &mut self,
+        late: Duration,
+        slot: u16,
+        packet: &Packet,
+        header: sanderling_rtc::Header,
+    ) {
+        let mut batch = Batch(Vec::new(), late);
         self.session
             .write(self.now, slot, packet, header, &mut batch)
             .unwrap();
         for datagram in batch.0 {
-            self.send(datagram);
+            self.send(late, datagram);
         }
         self.drain();
     }
@@ -350,7 +361,7 @@ impl<S: Engine> Rig<S> {
             match self.session.poll(self.now, &mut buffer) {
                 Output::Transmit { path: to, len } => {
                     assert_eq!(to, path());
-                    self.send(buffer[..len].to_vec());
+                    self.send(Duration::ZERO, buffer[..len].to_vec());
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::WakeAt(at, _) => {
@@ -361,11 +372,12 @@ impl<S: Engine> Rig<S> {
         }
     }
 
-    fn send(&mut self, datagram: Vec<u8>) {
+    fn send(&mut self, late: Duration, datagram: Vec<u8>) {
         let rtp = datagram[0] >> 6 == 2 && !(192..224).contains(&datagram[1]);
         self.media += usize::from(rtp);
         if !rtp || !(self.lose)(self.media) {
-            self.flying.push_back((self.now + DELAY, true, datagram));
+            self.flying
+                .push_back((self.now + late + DELAY, true, datagram));
         }
     }
 
@@ -427,12 +439,16 @@ impl<S: Engine> Rig<S> {
     }
 }
 
-/// Datagrams in the order they came.
-pub struct Batch(pub Vec<Vec<u8>>);
+/// Datagrams in the order they came, which leave so much later than they are written.
+pub struct Batch(pub Vec<Vec<u8>>, pub Duration);
 
 impl sanderling_rtc::Batch for Batch {
     fn push(&mut self, _path: Path, datagram: &[u8]) {
         self.0.push(datagram.to_vec());
+    }
+
+    fn leaves_at(&self, now: Instant) -> Instant {
+        now + self.1
     }
 }
 
