@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Bounds of the time between two copies: a round trip and a half. What is known of the round trip is the time from
 /// the peer's first check to its first message, which loss makes longer: hence the upper bound.
-const INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+const INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(150));
 /// Copies after each message of the peer's: at an even chance the peer misses all of them once in a thousand times.
 const COPIES: u8 = 10;
 /// Copies of the last flight, which nobody answers, as long as nothing shows that something got lost.
@@ -163,7 +163,7 @@ mod tests {
     fn copies_leave_evenly_until_the_peer_answers() {
         let start = Instant::now();
         // (round trip, interval)
-        for (round_trip, interval) in [(1, 50), (40, 60), (100, 150), (900, 250)] {
+        for (round_trip, interval) in [(1, 50), (40, 60), (100, 150), (900, 150)] {
             let mut flight = Flight::new(MS * round_trip);
             flight.push(start, &[1; 100]);
             flight.push(start, &[2; 100]);
