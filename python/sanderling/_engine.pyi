@@ -64,7 +64,8 @@ class Engine:
     def take_events(self, limit: int) -> list[tuple[Any, ...]]:
         """Up to ``limit`` waiting events, oldest first. The descriptor stays readable while more wait. Tuples:
 
-        ("answered", ticket, session, sdp, tracks)        tracks: list of (kind, codec, mid); after open_* and offer
+        ("answered", ticket, session, sdp, tracks)        tracks: list of (kind, codec, mid); after open_*, offer
+                                                          and offer_viewer, whose sdp is the offer
         ("bound", ticket, session, stream, slot, audio_mid, video_mid, tracks)   mids "" where there is none
         ("done", ticket)
         ("failed", ticket, reason, detail)                reason: see below; detail: a sentence
@@ -93,6 +94,10 @@ class Engine:
         """
     def open_viewer(self, ticket: int, worker: int, session: int, offer: str) -> None:
         """Answer a receive-only offer; every audio/video pair of media sections becomes a slot."""
+    def offer_viewer(self, ticket: int, worker: int, session: int, stream: int) -> None:
+        """Make a viewer by an offer of the engine's own: of ``stream``, whose publisher is on the same worker."""
+    def accept(self, ticket: int, worker: int, session: int, answer: str) -> None:
+        """The answer to the offer of ``offer_viewer``; "bad_offer" or "no_codec" when it cannot be used."""
     def offer(self, ticket: int, worker: int, session: int, offer: str) -> None:
         """A later offer of the same session (more slots, ICE restart)."""
     def bind(

@@ -106,6 +106,12 @@ class AiortcPeer:
     async def answer(self, sdp: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
+    async def accept(self, sdp: str) -> str:
+        """Take a server's offer; returns the answer."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return str(self.connection.localDescription.sdp)
+
     async def connected(self) -> None:
         """Wait until ICE and DTLS are up."""
         up = asyncio.Event()

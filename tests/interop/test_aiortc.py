@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from interop.aiortc_peer import GREYS, TONE_HZ, AiortcPeer, aiortc_peer
 from scenario.signalling import Stage, stage
-from scenario.whip_client import Endpoint, peer, published, session
+from scenario.whip_client import SDP, Endpoint, Session, peer, post, published, session
 
 pytestmark = pytest.mark.processes
 
@@ -78,6 +78,25 @@ async def test_it_sees_libwebrtc(on: Stage, http: httpx.AsyncClient) -> None:
         session(http, whep, viewer),
     ):
         await viewer.received(pictures=20)
+
+
+async def test_it_answers_a_counter_offer(on: Stage, http: httpx.AsyncClient) -> None:
+    """Its first offer is of H.264 alone for a stream in VP8. Its ICE checks begin before its answer arrives."""
+    whip, whep = endpoints(on)
+    async with (
+        aiortc_peer("sendonly", codec="VP8") as sender,
+        session(http, whip, sender),
+        aiortc_peer("recvonly", codec="H264") as first,
+        aiortc_peer("recvonly", audio=False, video=False) as viewer,
+    ):
+        response = await post(http, whep, await first.offer())
+        assert response.status_code == 406, response.text
+        playing = Session(http, whep, response)
+        accepted = await playing.patch(await viewer.accept(response.text), content_type=SDP)
+        assert accepted.status_code == 204, accepted.text
+        await viewer.connected()
+        await sees_and_hears(viewer)
+        await playing.delete()
 
 
 async def test_over_signalling(on: Stage) -> None:

@@ -178,7 +178,8 @@ async def test_refusals_of_what_is_asked_for(http: httpx.AsyncClient) -> None:
             403,
             1004072,
         )
-        refused = await post(http, endpoint(on, "whep", "bob", "far"), make_offer("recvonly"))
+        problem = {"accept": "application/problem+json"}
+        refused = await post(http, endpoint(on, "whep", "bob", "far"), make_offer("recvonly"), **problem)
         assert "AV1" in code(refused, 406, 1004080)["detail"]
         obs = endpoint(on, "whip", "obs", "new")
         code(await post(http, obs, make_offer(video_codecs=("H263",))), 406, 1003080)

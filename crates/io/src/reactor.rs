@@ -282,6 +282,8 @@ fn ticket(command: &Command) -> Option<Ticket> {
     match command {
         Command::OpenPublisher { ticket, .. }
         | Command::OpenViewer { ticket, .. }
+        | Command::OfferViewer { ticket, .. }
+        | Command::Accept { ticket, .. }
         | Command::Offer { ticket, .. }
         | Command::Bind { ticket, .. }
         | Command::Unbind { ticket, .. }

@@ -125,7 +125,7 @@ impl Pair {
 
     fn operation(&mut self, choices: &mut Choices<'_>) {
         let worker = choices.worker();
-        match choices.byte() % 12 {
+        match choices.byte() % 14 {
             0 => {
                 let (session, offer) = (choices.host(), offer(choices, PUBLISHERS));
                 self.command(worker, |ticket| Command::OpenPublisher {
@@ -149,6 +149,22 @@ impl Pair {
                     ticket,
                     session,
                     offer,
+                });
+            }
+            12 => {
+                let (session, stream) = (choices.guest(), choices.stream());
+                self.command(worker, |ticket| Command::OfferViewer {
+                    ticket,
+                    session,
+                    stream,
+                });
+            }
+            13 => {
+                let (session, answer) = (choices.session(), offer(choices, VIEWERS));
+                self.command(worker, |ticket| Command::Accept {
+                    ticket,
+                    session,
+                    answer,
                 });
             }
             3 | 4 => {

@@ -157,6 +157,44 @@ impl Engine {
         )
     }
 
+    fn offer_viewer(
+        &self,
+        py: Python<'_>,
+        ticket: u64,
+        worker: i64,
+        session: u64,
+        stream: u64,
+    ) -> PyResult<()> {
+        self.command(
+            py,
+            worker,
+            Command::OfferViewer {
+                ticket: Ticket(ticket),
+                session: SessionId(session),
+                stream: StreamId(stream),
+            },
+        )
+    }
+
+    fn accept(
+        &self,
+        py: Python<'_>,
+        ticket: u64,
+        worker: i64,
+        session: u64,
+        answer: String,
+    ) -> PyResult<()> {
+        self.command(
+            py,
+            worker,
+            Command::Accept {
+                ticket: Ticket(ticket),
+                session: SessionId(session),
+                answer,
+            },
+        )
+    }
+
     fn offer(
         &self,
         py: Python<'_>,

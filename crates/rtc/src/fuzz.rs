@@ -3,6 +3,8 @@
 use crate::IceCredentials;
 pub use crate::egress::fuzz::{hello, operations, rtcp, sctp, stun};
 use crate::sdp::{LocalDescription, Negotiated, Offer, Role, Sender};
+use crate::{Profile, TrackInfo};
+use sanderling_media::Codec;
 
 /// An offer, what is agreed on it, and an answer that repeats none of its line breaks.
 pub fn offer(data: &[u8]) {
@@ -12,6 +14,7 @@ pub fn offer(data: &[u8]) {
     let Ok(offer) = Offer::parse(text) else {
         return;
     };
+    answer(&offer);
     for role in [Role::Publisher, Role::Viewer] {
         let Ok(negotiated) = Negotiated::new(role, &offer, None) else {
             continue;
@@ -25,6 +28,7 @@ pub fn offer(data: &[u8]) {
             version: 0,
             ice: &ice,
             fingerprint: &[0; 32],
+            setup: "passive",
             candidates: &[],
             cname: "cname",
         };
@@ -44,5 +48,25 @@ pub fn offer(data: &[u8]) {
         // The same offer again is a later offer of the same session.
         let again = Negotiated::new(role, &offer, Some(&negotiated));
         assert_eq!(again.as_ref(), Ok(&negotiated));
+    }
+}
+
+/// The same text as the answer to an offer of our own.
+fn answer(answer: &Offer) {
+    let tracks = [Codec::Opus, Codec::Vp8].map(|codec| TrackInfo {
+        kind: codec.kind(),
+        codec,
+        profile: Profile::None,
+        mid: String::new(),
+        layers: 1,
+    });
+    let remote = IceCredentials {
+        fragment: "unknown".into(),
+        password: "unknown".into(),
+    };
+    let offered = Negotiated::offering(&tracks, remote);
+    if let Ok(agreed) = offered.answered(answer) {
+        assert_eq!(agreed.sections.len(), offered.sections.len());
+        assert!(agreed.sections.iter().all(|section| !section.data));
     }
 }

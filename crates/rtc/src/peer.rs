@@ -163,6 +163,7 @@ impl Peer {
             version: self.version,
             ice: &self.ice,
             fingerprint: self.config.certificate.fingerprint(),
+            setup: "passive",
             candidates: &self.config.candidates,
             cname: &self.cname,
         };

@@ -75,6 +75,18 @@ impl Str0mViewer {
         Ok((session, answer))
     }
 
+    /// Offer a stream: this engine only answers.
+    pub fn offer(_: Instant, _: &[TrackInfo], _: Config) -> Result<(Self, String), Rejected> {
+        Err(Rejected::whole("this engine makes no offers"))
+    }
+
+    /// Take the answer to an own offer: this engine makes none, so its sessions have none to answer.
+    pub fn accept(&mut self, _answer: &str) -> Result<(), Rejected> {
+        Err(Rejected::whole(
+            "the session has no offer that waits for an answer",
+        ))
+    }
+
     /// Give each new section its place: slot `i` holds the `i`-th audio and the `i`-th video section.
     fn add_outlets(&mut self) {
         for kind in [Kind::Audio, Kind::Video] {

@@ -59,6 +59,18 @@ pub enum Command {
         session: SessionId,
         offer: String,
     },
+    /// Make a viewer by an offer of our own, of a stream that this worker has; answered with the offer.
+    OfferViewer {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+    },
+    /// The answer to the offer of [`Command::OfferViewer`].
+    Accept {
+        ticket: Ticket,
+        session: SessionId,
+        answer: String,
+    },
     /// A later offer of an open session: more slots, ICE restart.
     Offer {
         ticket: Ticket,
@@ -155,7 +167,7 @@ pub use sanderling_media::Kind;
 /// What happened, for the control plane.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// An offer was answered.
+    /// An offer was answered, or made: the SDP is the answer or the offer.
     Answered {
         ticket: Ticket,
         session: SessionId,

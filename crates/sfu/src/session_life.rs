@@ -40,6 +40,11 @@ impl SessionLife {
         }
     }
 
+    /// The peer became known only now: its deadlines begin.
+    pub(crate) fn reopen(&mut self, now: Instant) {
+        (self.opened, self.heard) = (now, now);
+    }
+
     pub(crate) fn connected(&self) -> bool {
         self.connected
     }

@@ -228,9 +228,12 @@ class MediaEngine:
 
     # ---------------------------------------------------------------------------------------- commands
 
-    def reserve(self) -> SessionHandle:
-        """Choose number and worker of a session to be opened, so that its events find their owner from the start."""
-        handle = SessionHandle(next(self._numbers), self.place())
+    def reserve(self, worker: int | None = None) -> SessionHandle:
+        """Choose number and worker of a session to be opened, so that its events find their owner from the start.
+
+        ``worker``: where it has to be; by default where the fewest are.
+        """
+        handle = SessionHandle(next(self._numbers), self.place() if worker is None else worker)
         self._sessions[handle.session] = handle.worker
         return handle
 
@@ -244,6 +247,17 @@ class MediaEngine:
     async def open_viewer(self, handle: SessionHandle, offer: str) -> Answer:
         """Answer a receive-only offer; MediaFailed when it cannot be used, the reservation is void then."""
         return await self._open(self._engine.open_viewer, handle, offer)
+
+    async def offer_viewer(self, handle: SessionHandle, publisher: SessionHandle) -> Answer:
+        """Make a viewer by an offer of the engine's own, of a stream on the same worker; ``sdp`` is the offer.
+
+        It waits for :meth:`accept` as long as for a handshake, 15 s. MediaFailed voids the reservation.
+        """
+        return await self._open(self._engine.offer_viewer, handle, publisher.session)
+
+    async def accept(self, handle: SessionHandle, answer: str) -> None:
+        """Take the answer to the engine's own offer; MediaFailed when it cannot be used, the viewer waits on then."""
+        await self._command(self._engine.accept, handle.worker, handle.session, answer)
 
     async def offer(self, handle: SessionHandle, offer: str) -> Answer:
         """Answer a later offer of an open session (more slots, ICE restart)."""

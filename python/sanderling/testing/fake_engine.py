@@ -154,6 +154,51 @@ class Engine:
         self._command("open_viewer", ticket, worker, session, offer)
         self._open(ticket, worker, session, offer, "viewer", "recvonly")
 
+    def offer_viewer(self, ticket: int, worker: int, session: int, stream: int) -> None:
+        self._command("offer_viewer", ticket, worker, session, stream)
+        publisher = self.sessions.get(stream)
+        if publisher is None or publisher.kind != "publisher" or publisher.worker != worker:
+            self._fail(ticket, "unknown_stream", f"no stream {stream} on this worker")
+            return
+        sections = [
+            _Section(s.kind, str(number), "sendonly", s.codecs[:1])
+            for number, s in enumerate(publisher.sections)
+        ]
+        held = _Session("viewer", worker, sections)
+        self.sessions[session] = held
+        self._make_slots(held)
+        lines = ["v=0", f"s=offer {session}"]
+        for section in sections:
+            number = _STATIC_TYPES[section.kind]
+            rate = "48000/2" if section.kind == "audio" else "90000"
+            lines += [
+                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {number}",
+                f"a=mid:{section.mid}",
+                "a=setup:actpass",
+                "a=sendonly",
+                f"a=rtpmap:{number} {section.codecs[0]}/{rate}",
+            ]
+        self._emit("answered", ticket, session, "\r\n".join([*lines, ""]), [])
+
+    def accept(self, ticket: int, worker: int, session: int, answer: str) -> None:
+        self._command("accept", ticket, worker, session, answer)
+        held = self.sessions.get(session)
+        if held is None:
+            self._fail(ticket, "unknown_session", f"no viewer {session}")
+            return
+        try:
+            sections = _parse(answer)
+        except ValueError as error:
+            self._fail(ticket, "bad_offer", str(error))
+            return
+        if [s.kind for s in sections] != [s.kind for s in held.sections]:
+            self._fail(ticket, "bad_offer", "the answer has other sections than the offer")
+        elif not any(set(s.codecs) & set(o.codecs) for s, o in zip(sections, held.sections, strict=True)):
+            self._fail(ticket, "no_codec", "the answer receives none of the offered codecs")
+        else:
+            held.sections = sections
+            self._emit("done", ticket)
+
     def offer(self, ticket: int, worker: int, session: int, offer: str) -> None:
         self._command("offer", ticket, worker, session, offer)
         held = self.sessions.get(session)

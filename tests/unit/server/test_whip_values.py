@@ -7,7 +7,15 @@ from starlette.responses import Response
 
 from sanderling.enums import ResourceMode
 from sanderling.errors import ErrorCode, PublishError, RateLimited, SanderlingError, TokenError
-from sanderling.server.http.headers import ANY, bearer_token, ice_server_links, if_match, matches, media_type
+from sanderling.server.http.headers import (
+    ANY,
+    accepts,
+    bearer_token,
+    ice_server_links,
+    if_match,
+    matches,
+    media_type,
+)
 from sanderling.server.http.media_sessions import SessionKind, Target
 from sanderling.server.http.offers import check_offer, kinds_of, read_mode
 from sanderling.server.http.problem import RequestRefused, problem, status_of
@@ -19,6 +27,27 @@ from sanderling.testing.fake_engine import make_offer
 UFRAG, PWD = "EsAw", "P2uYro0UCOQ4zxjKXaWCBui1"
 ICE = f"a=ice-ufrag:{UFRAG}\r\na=ice-pwd:{PWD}\r\n"
 CANDIDATE = "1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw"
+
+
+@pytest.mark.parametrize(
+    ("accept", "takes"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("application/sdp", True),
+        ("Application/SDP;q=0.5", True),
+        ("application/*, text/html", True),
+        ("application/problem+json", False),
+        ("text/html", False),
+        ("application/sdp;q=0, */*", False),
+        ("*/*;q=0", False),
+        ("application/*;q=0, application/sdp", True),
+        ("application/sdp;q=high", False),
+        (",;,", False),
+    ],
+)
+def test_whether_an_offer_may_come_back(accept: str, takes: bool) -> None:
+    assert accepts(accept, "application/sdp") is takes
 
 
 @pytest.mark.parametrize(

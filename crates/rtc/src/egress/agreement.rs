@@ -11,6 +11,7 @@ use crate::sdp::{
     AgreedCodec, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender,
 };
 use crate::session::IceCredentials;
+use crate::track::TrackInfo;
 
 /// Everything that only offers, answers and the handshake need.
 pub(super) struct Agreement {
@@ -39,6 +40,30 @@ impl Agreement {
         Ok((agreement, credentials))
     }
 
+    /// Offer a stream of these tracks. Returns our ICE credentials too.
+    pub(super) fn offering(tracks: &[TrackInfo], config: Config) -> (Self, IceCredentials) {
+        let mut config = config;
+        // Nobody knows these: checks fail until the answer names the player's own.
+        let unknown = config.random.ice_credentials();
+        let credentials = config.random.ice_credentials();
+        let (cname, origin) = (config.random.text(16), config.random.number() >> 1);
+        let agreement = Self {
+            negotiated: Negotiated::offering(tracks, unknown),
+            cname,
+            config,
+            origin,
+            version: 0,
+        };
+        (agreement, credentials)
+    }
+
+    /// Take the answer to our own offer.
+    pub(super) fn accept(&mut self, answer: &str) -> Result<(), Rejected> {
+        self.negotiated = self.negotiated.answered(&Offer::parse(answer)?)?;
+        self.version += 1;
+        Ok(())
+    }
+
     /// Agree on a later offer. Returns new ICE credentials when the peer asks for a restart by new ones of its own
     /// (RFC 8445 section 9).
     pub(super) fn renegotiate(&mut self, offer: &str) -> Result<Option<IceCredentials>, Rejected> {
@@ -50,9 +75,10 @@ impl Agreement {
         Ok(restarts.then(|| self.config.random.ice_credentials()))
     }
 
-    /// Write the answer to the offer that was agreed on last.
-    pub(super) fn answer(
+    /// Write the answer to the offer that was agreed on last, or with `setup` "actpass" our own offer.
+    pub(super) fn describe(
         &self,
+        setup: &'static str,
         ice: &IceCredentials,
         sender: impl Fn(usize) -> Option<Sender>,
     ) -> String {
@@ -61,6 +87,7 @@ impl Agreement {
             version: self.version,
             ice,
             fingerprint: self.config.certificate.fingerprint(),
+            setup,
             candidates: &self.config.candidates,
             cname: &self.cname,
         };

@@ -12,6 +12,7 @@ mod flight;
 pub(crate) mod fuzz;
 mod hello;
 mod ice;
+mod own_offer;
 mod repair;
 mod rtcp;
 mod rtp;
@@ -29,8 +30,8 @@ use sanderling_media::{Kind, LayerStore, Packet, Path};
 use crate::config::Config;
 use crate::sdp::{Rejected, Sender};
 use crate::session::{
-    Accepted, Allowance, Batch, Event, Header, MAX_DATAGRAM, Output, Session, Statistics,
-    WakeReason, WriteError,
+    Accepted, Allowance, Batch, Event, Header, IceCredentials, MAX_DATAGRAM, Output, Session,
+    Statistics, WakeReason, WriteError,
 };
 use crate::track::TrackInfo;
 use agreement::Agreement;
@@ -62,6 +63,8 @@ pub struct EgressViewer {
     /// What came of the handshake before it could begin.
     opening: Option<Box<Opening>>,
     connected: bool,
+    /// Our own offer is out; nobody is the peer until it is answered.
+    awaits_answer: bool,
     over: bool,
     /// Nothing but writes that leave nothing to poll has happened since the last drain.
     drained: bool,
@@ -87,7 +90,16 @@ impl EgressViewer {
     /// Answer an offer. Returns the session and the answer.
     pub fn open(now: Instant, offer: &str, config: Config) -> Result<(Self, String), Rejected> {
         let (agreement, credentials) = Agreement::new(offer, config)?;
-        let mut session = Self {
+        let mut session = Self::new(now, agreement, credentials);
+        session.agreement.grow(&mut session.slots);
+        session.count_transport();
+        let answer = session.describe("passive");
+        session.agreement.trim();
+        Ok((session, answer))
+    }
+
+    fn new(now: Instant, agreement: Agreement, credentials: IceCredentials) -> Self {
+        Self {
             opened: now,
             ice: Ice::new(credentials, &agreement.negotiated.remote.fragment),
             keys: None,
@@ -97,6 +109,7 @@ impl EgressViewer {
             channels: None,
             opening: None,
             connected: false,
+            awaits_answer: false,
             over: false,
             drained: false,
             events: VecDeque::new(),
@@ -106,16 +119,12 @@ impl EgressViewer {
             round_trip: None,
             least_round_trip: None,
             agreement: Box::new(agreement),
-        };
-        session.agreement.grow(&mut session.slots);
-        session.count_transport();
-        let answer = session.answer();
-        session.agreement.trim();
-        Ok((session, answer))
+        }
     }
 
-    fn answer(&self) -> String {
-        self.agreement.answer(self.ice.credentials(), |section| {
+    fn describe(&self, setup: &'static str) -> String {
+        let ice = self.ice.credentials();
+        self.agreement.describe(setup, ice, |section| {
             let (slot, outlet) = self.outlets().find(|(_, o)| o.section == section)?;
             Some(Sender {
                 slot,
@@ -186,7 +195,7 @@ impl EgressViewer {
 impl Session for EgressViewer {
     fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Accepted {
         self.drained = false;
-        match demux::classify(datagram).filter(|_| !self.over) {
+        match demux::classify(datagram).filter(|_| !self.over && !self.awaits_answer) {
             Some(Class::Stun) => self.ice.handle(now, path, datagram),
             Some(Class::Dtls) => self.handle_handshake(now, path, datagram),
             Some(Class::Rtcp) if self.ice.knows(&path) => self.handle_rtcp(now, datagram),
@@ -249,13 +258,18 @@ impl Session for EgressViewer {
 
     fn renegotiate(&mut self, _now: Instant, offer: &str) -> Result<String, Rejected> {
         self.drained = false;
+        if self.awaits_answer {
+            return Err(Rejected::whole(
+                "the server's own offer is not answered yet",
+            ));
+        }
         if let Some(credentials) = self.agreement.renegotiate(offer)? {
             let remote = &self.agreement.negotiated.remote.fragment;
             self.ice.restart(credentials, remote);
         }
         self.agreement.grow(&mut self.slots);
         self.count_transport();
-        let answer = self.answer();
+        let answer = self.describe("passive");
         self.agreement.trim();
         Ok(answer)
     }

@@ -55,6 +55,18 @@ struct Last {
     captured: Instant,
 }
 
+fn formats(section: &Section) -> Box<[Format]> {
+    let codecs = section.codecs.iter();
+    codecs
+        .map(|codec| Format {
+            codec: codec.codec,
+            profile: codec.profile,
+            payload_type: codec.payload_type,
+            repair: codec.repair_payload_type,
+        })
+        .collect()
+}
+
 /// Where a slot's packets of one kind leave.
 pub(super) struct Outlet {
     pub(super) ssrc: u32,
@@ -94,16 +106,7 @@ impl Outlet {
         random: &mut Random,
         clock_rate: u32,
     ) -> Self {
-        let formats: Box<[Format]> = section
-            .codecs
-            .iter()
-            .map(|codec| Format {
-                codec: codec.codec,
-                profile: codec.profile,
-                payload_type: codec.payload_type,
-                repair: codec.repair_payload_type,
-            })
-            .collect();
+        let formats = formats(section);
         let repairable = formats.iter().any(|format| format.repair.is_some());
         let ssrc = random.ssrc();
         let repair_ssrc = repairable.then(|| random.ssrc());
@@ -134,6 +137,15 @@ impl Outlet {
             name: section.mid.as_str().into(),
             active: true,
             formats,
+        }
+    }
+
+    /// Take over what the answer to our own offer agrees to.
+    pub(super) fn agree(&mut self, section: &Section) {
+        self.formats = formats(section);
+        self.ids = ExtensionIds::of(section);
+        if self.formats.iter().all(|format| format.repair.is_none()) {
+            self.repair_ssrc = None;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Writing the answer.
+//! Writing the answer, or the server's own offer.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -20,6 +20,8 @@ pub struct LocalDescription<'a> {
     pub ice: &'a IceCredentials,
     /// SHA-256 of the certificate.
     pub fingerprint: &'a [u8; 32],
+    /// `a=setup`: passive in an answer, actpass in an offer (RFC 8842 section 5).
+    pub setup: &'static str,
     /// Host candidates, best first.
     pub candidates: &'a [(Protocol, SocketAddr)],
     /// Canonical name of everything that this session sends: audio and video of every slot are in sync.
@@ -53,7 +55,7 @@ fn priority(protocol: Protocol, index: usize) -> u32 {
 }
 
 impl LocalDescription<'_> {
-    /// Write the answer. `sender` gives what the server sends on a section, by its index.
+    /// Write the answer or the offer. `sender` gives what the server sends on a section, by its index.
     pub fn answer(
         &self,
         negotiated: &Negotiated,
@@ -123,7 +125,8 @@ impl LocalDescription<'_> {
         };
         let _ = write!(
             out,
-            "\r\na=setup:passive\r\na={direction}\r\na=rtcp-mux\r\n"
+            "\r\na=setup:{}\r\na={direction}\r\na=rtcp-mux\r\n",
+            self.setup
         );
         if section.rtcp_reduced {
             out.push_str("a=rtcp-rsize\r\n");
@@ -176,7 +179,8 @@ impl LocalDescription<'_> {
         self.transport(out, section);
         let _ = write!(
             out,
-            "\r\na=setup:passive\r\na=sctp-port:5000\r\na=max-message-size:{MESSAGE_LIMIT}\r\n"
+            "\r\na=setup:{}\r\na=sctp-port:5000\r\na=max-message-size:{MESSAGE_LIMIT}\r\n",
+            self.setup
         );
         if first {
             self.candidates(out);

@@ -110,7 +110,7 @@ fn supported(kind: Kind, offered: &OfferedCodec) -> Option<(Codec, Profile)> {
     Some((codec, profile))
 }
 
-fn encoding(codec: Codec) -> String {
+pub(super) fn encoding(codec: Codec) -> String {
     match codec {
         Codec::Opus => "opus/48000/2".to_owned(),
         _ => format!("{}/90000", codec.name()),

@@ -1,10 +1,12 @@
-//! Offers and answers: read an offer, agree, write the answer. The server only ever answers.
+//! Offers and answers: read an offer, agree, write the answer. The server answers; it offers itself only to a player
+//! whose offer it cannot answer.
 
 mod answer;
 mod codec;
 mod extension;
 mod negotiate;
 mod offer;
+mod own_offer;
 mod value;
 
 use std::fmt;

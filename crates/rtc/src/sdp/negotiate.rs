@@ -398,7 +398,7 @@ impl Role {
 impl Offer {
     /// Transport values: of the first section that has any, filled up from the session level. All sections of a
     /// bundle share them.
-    fn transport(&self) -> Result<Transport, Rejected> {
+    pub(super) fn transport(&self) -> Result<Transport, Rejected> {
         let of_section =
             |section: &&OfferedSection| !section.disabled && section.transport.fragment.is_some();
         let first = self

@@ -93,6 +93,40 @@ impl Worker {
             Ok(opened) => opened,
             Err(rejected) => return self.rejected(ticket, &rejected),
         };
+        self.add_viewer(now, ticket, session, engine, sdp);
+    }
+
+    /// Make a viewer by an offer of the server's own.
+    pub(super) fn offer_viewer(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+    ) {
+        let config = match self.admit(session) {
+            Ok(config) => config,
+            Err((reason, detail)) => return self.failed(ticket, reason, detail),
+        };
+        let Some(tracks) = self.streams.get(&stream).and_then(|s| s.tracks.clone()) else {
+            let detail = format!("no stream {} on this worker", stream.0);
+            return self.failed(ticket, Reason::UnknownStream, detail);
+        };
+        let (engine, sdp) = match Egress::offer(now, &tracks, config) {
+            Ok(offered) => offered,
+            Err(rejected) => return self.rejected(ticket, &rejected),
+        };
+        self.add_viewer(now, ticket, session, engine, sdp);
+    }
+
+    fn add_viewer(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        session: SessionId,
+        engine: Egress,
+        sdp: String,
+    ) {
         if !self.demux.name(engine.fragment(), session) {
             return self.failed(
                 ticket,
@@ -110,6 +144,26 @@ impl Worker {
             sdp,
             tracks: Vec::new(),
         });
+    }
+
+    /// Take the answer to an offer of the server's own. Its handshake has the whole deadline from here on.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        session: SessionId,
+        answer: &str,
+    ) {
+        let Some(viewer) = self.viewers.get_mut(&session) else {
+            let detail = format!("no viewer {}", session.0);
+            return self.failed(ticket, Reason::UnknownSession, detail);
+        };
+        if let Err(rejected) = viewer.session.accept(answer) {
+            return self.rejected(ticket, &rejected);
+        }
+        viewer.life.reopen(now);
+        self.touch(session);
+        self.done(ticket);
     }
 
     fn rejected(&mut self, ticket: Ticket, rejected: &Rejected) {

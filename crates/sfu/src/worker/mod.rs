@@ -308,6 +308,16 @@ impl Worker {
                 session,
                 offer,
             } => self.open_viewer(now, ticket, session, &offer),
+            Command::OfferViewer {
+                ticket,
+                session,
+                stream,
+            } => self.offer_viewer(now, ticket, session, stream),
+            Command::Accept {
+                ticket,
+                session,
+                answer,
+            } => self.accept(now, ticket, session, &answer),
             Command::Offer {
                 ticket,
                 session,

@@ -9,6 +9,8 @@
 
 mod client;
 mod network;
+#[cfg(not(feature = "str0m-viewer"))]
+mod own_offer;
 
 mod bad_input;
 mod bursts;

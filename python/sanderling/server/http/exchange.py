@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec, cast
@@ -21,11 +22,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sanderling.enums import StreamDeleteReason
-from sanderling.errors import ErrorCode, RateLimited, SanderlingError
+from sanderling.errors import ErrorCode, PlayError, RateLimited, SanderlingError
 from sanderling.server.http.headers import bearer_token, ice_server_links, if_match, matches, media_type
 from sanderling.server.http.media_sessions import MediaSession, MediaSessions, SessionKind, Started, Target
 from sanderling.server.http.problem import RequestRefused, problem
-from sanderling.server.http.sdp import SdpError
+from sanderling.server.http.sdp import SdpError, read_description
 from sanderling.server.http.sdp_fragment import read_fragment, write_fragment
 from sanderling.server.lifecycle import Services
 from sanderling.server.proxy import origin_of
@@ -62,6 +63,7 @@ MAX_FRAGMENT_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 """How long a body may take. Lower cuts off clients on terrible links; higher lets idle requests hold memory."""
 PREFLIGHT_AGE_S = 86_400
+_RECEIVES = frozenset({"recvonly", "sendrecv"})
 
 ENDPOINT_METHODS = "POST, GET, HEAD, OPTIONS"
 SESSION_METHODS = "PATCH, DELETE, GET, HEAD, OPTIONS"
@@ -69,7 +71,7 @@ SESSION_METHODS = "PATCH, DELETE, GET, HEAD, OPTIONS"
 # Browsers: pages of every origin may ask, credentials travel in a header that the page itself sets.
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "Location, ETag, Link, Accept-Patch, Retry-After, WWW-Authenticate",
+    "access-control-expose-headers": "Location, ETag, Link, Accept-Patch, Expires, Retry-After, WWW-Authenticate",
 }
 
 P = ParamSpec("P")
@@ -207,14 +209,23 @@ async def elsewhere(request: Request, kind: SessionKind, target: Target) -> Resp
 
 
 def created(request: Request, started: Started) -> Response:
-    """201 with everything a client has to know of its new session."""
+    """201 with everything a client has to know of its new session; 406 when it has to answer a counter-offer first."""
     session = started.session
     root = str(request.scope.get("root_path", ""))
-    response = Response(started.answer, status_code=HTTPStatus.CREATED, media_type=SDP)
+    counter_offer = session.counter_offer
+    if counter_offer is None:
+        response = Response(started.sdp, status_code=HTTPStatus.CREATED, media_type=SDP)
+        response.headers["accept-patch"] = FRAGMENT
+    else:
+        expires = formatdate(counter_offer.valid_until, usegmt=True)
+        # draft-ietf-wish-whep-03 section 4.3.2; Expires is for players of the drafts before it.
+        response = Response(started.sdp, status_code=HTTPStatus.NOT_ACCEPTABLE)
+        response.headers["content-type"] = f'{SDP}; valid-until="{expires}"'
+        response.headers["expires"] = expires
+        response.headers["accept-patch"] = SDP
     # Without scheme and host: a client resolves it against the URL it used, which a proxy may have changed.
     response.headers["location"] = f"{root}/{session.kind.value}/sessions/{session.id}"
     response.headers["etag"] = session.etag
-    response.headers["accept-patch"] = FRAGMENT
     response.headers["cache-control"] = "no-store"
     for link in ice_server_links(started.ice_servers):
         response.headers.append("link", link)
@@ -266,7 +277,10 @@ async def delete_session(request: Request, kind: SessionKind, session_id: str) -
 
 
 async def patch_session(request: Request, kind: SessionKind, session_id: str) -> Response:
-    """Trickle ICE: 204. ICE restart: 200 with the server's new credentials and entity tag."""
+    """Trickle ICE: 204. ICE restart: 200 with the server's new credentials and entity tag.
+
+    While a counter-offer waits, the only thing to send is the answer to it: 204.
+    """
     table = media_sessions(request)
     session = await session_or_404(request, kind, session_id)
     wait = table.patch_wait(session)
@@ -277,6 +291,8 @@ async def patch_session(request: Request, kind: SessionKind, session_id: str) ->
             retry_after=wait,
             hint="send candidates together",
         )
+    if session.counter_offer is not None:
+        return await _accept(request, session)
     body = await _body(request, FRAGMENT, MAX_FRAGMENT_BYTES)
     condition = request.headers.get("if-match")
     if condition is None:
@@ -313,6 +329,37 @@ async def patch_session(request: Request, kind: SessionKind, session_id: str) ->
             media_type=FRAGMENT,
             headers={"etag": session.etag, "cache-control": "no-store"},
         )
+
+
+async def _accept(request: Request, session: MediaSession) -> Response:
+    """The answer to a counter-offer: 204, else 400 for what is no SDP, 422 and 406 for one that cannot be used."""
+    answer = await _body(request, SDP, MAX_MESSAGE_BYTES)
+    try:
+        description = read_description(answer)
+    except SdpError as error:
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, f"the body is not an SDP answer: {error}") from None
+    receives = {s.kind for s in description.sections if not s.disabled and s.direction in _RECEIVES}
+    async with session.lock:
+        if session.ended or session.counter_offer is None:
+            raise RequestRefused(
+                HTTPStatus.NOT_FOUND if session.ended else HTTPStatus.CONFLICT,
+                "the session is over" if session.ended else "the counter-offer was answered already",
+                code=ErrorCode.SESSION_ERROR,
+                hint="begin a new one",
+            )
+        try:
+            await media_sessions(request).accept(session, answer, frozenset(receives))
+        except PlayError as error:
+            if error.context.get("reason") != "bad_offer":
+                raise
+            raise RequestRefused(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                error.message,
+                code=error.code,
+                hint="answer as a=setup:active and a=recvonly; begin a new session with a POST",
+            ) from None
+    headers = {"etag": session.etag, "accept-patch": FRAGMENT}
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from sanderling.signaling.messages import IceServer
 
-__all__ = ["ANY", "bearer_token", "ice_server_links", "if_match", "matches", "media_type"]
+__all__ = ["ANY", "accepts", "bearer_token", "ice_server_links", "if_match", "matches", "media_type"]
 
 ANY = "*"
 """If-Match: whatever the present state is."""
@@ -19,6 +19,23 @@ _ENTITY_TAG = re.compile(r'\s*(W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*')
 def media_type(content_type: str) -> str:
     """The type of a Content-Type without parameters, in lower case; "" when there is none."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def accepts(accept: str, kind: str) -> bool:
+    """Whether an Accept lets the response be of this media type; "" lets everything (RFC 9110 section 12.5.1)."""
+    best: tuple[int, float] | None = None
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        if name not in ("*/*", kind.partition("/")[0] + "/*", kind):
+            continue
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            found = (2 if name == kind else int(name != "*/*"), float(quality))
+        except ValueError:
+            continue
+        # The most precise range decides.
+        best = found if best is None or found[0] > best[0] else best
+    return best[1] > 0 if best is not None else not accept.strip()
 
 
 def bearer_token(authorization: str) -> str:

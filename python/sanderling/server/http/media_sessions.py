@@ -23,7 +23,7 @@ import structlog
 
 from sanderling import tokens
 from sanderling.enums import PlayerState, PublisherState, ResourceMode, StreamDeleteReason
-from sanderling.errors import ErrorCode, RoomError, SanderlingError, TokenError
+from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, TokenError
 from sanderling.ids import AppId, parse_app_id, parse_room_id, parse_stream_id
 from sanderling.server.http.sdp import Description, IceCredentials, read_description, replace_credentials
 from sanderling.server.rooms import Connection, RoomManager
@@ -36,6 +36,7 @@ from sanderling.signaling.messages import (
     Kicked,
     Login,
     LoginOk,
+    Ok,
     Play,
     PlayerStateNotice,
     PlayOk,
@@ -44,6 +45,7 @@ from sanderling.signaling.messages import (
     PublishOk,
     RoomConfig,
     ServerMessage,
+    StopPlay,
     User,
     ViewerAnswer,
     ViewerOffer,
@@ -56,6 +58,12 @@ log = structlog.get_logger("http")
 PATCHES_PER_S = 5.0
 PATCH_BURST = 20.0
 """PATCH requests of one session. A client that trickles one candidate at a time sends some ten; more is a flood."""
+
+COUNTER_OFFER_S = 12.0
+"""How long a counter-offer can be answered. Lower cuts off people on slow links; at 15 s the media engine lets go."""
+
+_UNSUITABLE = frozenset({ErrorCode.ENCODER_UNSUPPORTED, ErrorCode.DECODER_UNSUPPORTED})
+"""Codes of an offer that shares no codec with the stream."""
 
 _HEARD = (b'{"type":"publisher_state"', b'{"type":"player_state"', b'{"type":"kicked"')
 """Notices that end a session."""
@@ -131,6 +139,16 @@ class _ReplyOutbox:
         self._ended(reason)
 
 
+@dataclass(frozen=True, slots=True)
+class CounterOffer:
+    """An offer of the server's own that waits for the client's answer."""
+
+    mode: ResourceMode
+    valid_until: float
+    """Unix seconds."""
+    expiry: asyncio.TimerHandle
+
+
 @dataclass(slots=True, eq=False)
 class MediaSession:
     """One WHIP or WHEP session: the resource behind a Location."""
@@ -151,6 +169,8 @@ class MediaSession:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Requests of one connection are carried out one after the other."""
     seq: int = 0
+    counter_offer: CounterOffer | None = None
+    """Until it is answered nothing is played."""
     ended: bool = False
 
 
@@ -168,7 +188,8 @@ class Started:
     """What a POST came to."""
 
     session: MediaSession
-    answer: str
+    sdp: str
+    """The answer; the server's own offer while the session has a counter-offer."""
     ice_servers: tuple[IceServer, ...]
 
 
@@ -223,22 +244,59 @@ class MediaSessions:
             raise
 
     async def play(
-        self, target: Target, caller: Caller, offer: str, *, mode: ResourceMode, kinds: frozenset[str]
+        self,
+        target: Target,
+        caller: Caller,
+        offer: str,
+        *,
+        mode: ResourceMode,
+        kinds: frozenset[str],
+        counter_offers: bool = True,
     ) -> Started:
-        """Log in and play. ``kinds``: those of audio and video that the offer has sections for."""
+        """Log in and play.
+
+        ``kinds``: those of audio and video that the offer has sections for. ``counter_offers``: whether an offer that
+        shares nothing with the stream gets an offer of the server's own, with the session waiting for the answer,
+        instead of 1003080 or 1004080.
+        """
         session = self._open(SessionKind.WHEP, target, caller, offer)
         try:
             # Players ask again and again for a stream that has not begun: that must cost nothing.
             await self._rooms.check_stream(target.app_id, target.stream_id)
             welcome = await self._login(session, caller, notify=False)
-            viewer = await self._ask(session, ViewerAnswer, ViewerOffer(2, offer))
-            _check_whole(viewer.answer)
-            audio, video = "audio" in kinds, "video" in kinds
-            await self._ask(session, PlayOk, Play(3, target.stream_id, int(mode), audio=audio, video=video))
+            try:
+                viewer = await self._ask(session, ViewerAnswer, ViewerOffer(2, offer))
+                _check_whole(viewer.answer)
+                await self._play(session, mode, kinds)
+            except SanderlingError as error:
+                if error.code not in _UNSUITABLE or not counter_offers:
+                    raise
+                own = await self._rooms.offer_stream(session.connection, target.stream_id)
+                self._wait_for_answer(session, mode)
+                return self._started(session, own, welcome)
             return self._started(session, viewer.answer, welcome)
         except BaseException:
             await self.end(session, StreamDeleteReason.PUBLISHER_STOPPED)
             raise
+
+    async def _play(self, session: MediaSession, mode: ResourceMode, kinds: frozenset[str]) -> None:
+        """Play; 1004080 when the stream has none of the kinds, which would be a session without any media."""
+        stream_id, audio, video = session.target.stream_id, "audio" in kinds, "video" in kinds
+        play = Play(session.seq + 1, stream_id, int(mode), audio=audio, video=video)
+        played = await self._ask(session, PlayOk, play)
+        if not played.tracks:
+            await self._ask(session, Ok, StopPlay(session.seq + 1, stream_id))
+            raise PlayError(
+                ErrorCode.DECODER_UNSUPPORTED,
+                f"the stream has no {' and no '.join(sorted(kinds))}",
+                hint="offer to receive both audio and video",
+            )
+
+    def _wait_for_answer(self, session: MediaSession, mode: ResourceMode) -> None:
+        expiry = asyncio.get_running_loop().call_later(
+            COUNTER_OFFER_S, self._over, session, "the counter-offer was not answered in time"
+        )
+        session.counter_offer = CounterOffer(mode, self._clock() + COUNTER_OFFER_S, expiry)
 
     def _open(self, kind: SessionKind, target: Target, caller: Caller, offer: str) -> MediaSession:
         remote = read_description(offer).credentials
@@ -307,6 +365,7 @@ class MediaSessions:
         log.info(
             "session_started",
             kind=session.kind.value,
+            counter_offer=session.counter_offer is not None,
             app_id=session.target.app_id,
             room=session.target.room_id,
             stream=session.target.stream_id,
@@ -340,6 +399,25 @@ class MediaSessions:
     def patch_wait(self, session: MediaSession) -> float:
         """Count one PATCH: 0.0 when it may be carried out, else seconds until it may."""
         return session.patches.take(self._monotonic())
+
+    async def accept(self, session: MediaSession, answer: str, kinds: frozenset[str]) -> None:
+        """Take the answer to the counter-offer and play. The session ends when the answer cannot be used.
+
+        ``kinds``: those of audio and video that the answer receives.
+        """
+        waiting = session.counter_offer
+        assert waiting is not None
+        waiting.expiry.cancel()
+        session.counter_offer = None
+        try:
+            await self._rooms.accept(session.connection, answer)
+            await self._play(session, waiting.mode, kinds)
+        except BaseException:
+            await self.end(session, StreamDeleteReason.PUBLISHER_STOPPED)
+            raise
+        # From here on the answer is what an offer would be: an ICE restart negotiates it again.
+        session.offer = zlib.compress(answer.encode())
+        session.remote = read_description(answer).credentials or session.remote
 
     async def restart(self, session: MediaSession, credentials: IceCredentials) -> Description:
         """Restart ICE with the client's new credentials; returns the answer.
@@ -378,6 +456,8 @@ class MediaSessions:
 
     def _forget(self, session: MediaSession, why: str) -> None:
         session.ended = True
+        if session.counter_offer is not None:
+            session.counter_offer.expiry.cancel()
         if self._sessions.pop(session.id, None) is not None:
             log.info("session_ended", kind=session.kind.value, user=session.user_id, why=why)
 

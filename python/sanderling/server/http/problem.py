@@ -62,7 +62,7 @@ _STATUS: Mapping[ErrorCode, HTTPStatus] = {
     # draft-ietf-wish-whep section 4.2: a stream that is not live is a 409 that says when to ask again.
     ErrorCode.STREAM_NOT_FOUND: HTTPStatus.CONFLICT,
     ErrorCode.CONNECTION_LOST: HTTPStatus.SERVICE_UNAVAILABLE,
-    # The body names the codecs of both sides; without one of application/sdp, 406 is no counter-offer.
+    # The body names the codecs of both sides; a counter-offer of WHEP is a 406 too, with a body of application/sdp.
     ErrorCode.ENCODER_UNSUPPORTED: HTTPStatus.NOT_ACCEPTABLE,
     ErrorCode.DECODER_UNSUPPORTED: HTTPStatus.NOT_ACCEPTABLE,
 }

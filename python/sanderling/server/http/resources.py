@@ -20,7 +20,7 @@ from sanderling.server.http.exchange import (
     session_or_404,
 )
 from sanderling.server.http.media_sessions import SessionKind
-from sanderling.server.http.schema import DELETE, DESCRIBE, OPTIONS, PATCH
+from sanderling.server.http.schema import DELETE, DESCRIBE, OPTIONS, PATCH, WHEP_PATCH
 
 __all__ = ["add_resources"]
 
@@ -42,10 +42,10 @@ def add_resources(router: APIRouter, kind: SessionKind, endpoint: str) -> None:
         """Nothing: an endpoint has no representation."""
         return describe()
 
-    @router.patch(session, **PATCH)
+    @router.patch(session, **(WHEP_PATCH if kind is SessionKind.WHEP else PATCH))
     @answering
     async def session_patch(request: Request, session_id: str) -> Response:
-        """Add ICE candidates or restart ICE."""
+        """Add ICE candidates or restart ICE; answer a counter-offer."""
         return await patch_session(request, kind, session_id)
 
     @router.delete(session, **DELETE)

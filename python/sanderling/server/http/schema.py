@@ -7,7 +7,7 @@ from typing import Any
 from sanderling.server.http.exchange import FRAGMENT, SDP
 from sanderling.server.http.problem import PROBLEM_TYPE
 
-__all__ = ["BEGIN", "COMPONENTS", "DELETE", "DESCRIBE", "OPTIONS", "PATCH"]
+__all__ = ["BEGIN", "COMPONENTS", "DELETE", "DESCRIBE", "OPTIONS", "PATCH", "WHEP_BEGIN", "WHEP_PATCH"]
 
 _TEXT = {"type": "string"}
 
@@ -65,6 +65,28 @@ BEGIN: dict[str, Any] = {
     "openapi_extra": {"requestBody": _body(SDP, "The offer of a peer connection"), **_BEARER},
 }
 
+WHEP_BEGIN: dict[str, Any] = {
+    **BEGIN,
+    "responses": {
+        **BEGIN["responses"],
+        406: {
+            "description": (
+                "The offer does not suit the stream: an offer of the server's own, or the problem where Accept leaves"
+                " application/sdp out"
+            ),
+            "headers": _headers(
+                Location="The session, whose PATCH takes the answer",
+                Expires="Until when, as valid-until in Content-Type",
+                Accept_Patch=SDP,
+            ),
+            "content": {
+                PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}},
+                SDP: {"schema": _TEXT},
+            },
+        },
+    },
+}
+
 OPTIONS: dict[str, Any] = {
     "responses": {200: {"description": "Methods and media types; a browser's preflight"}},
 }
@@ -99,6 +121,35 @@ PATCH: dict[str, Any] = {
                 "required": True,
                 "schema": _TEXT,
                 "description": "The ETag of the ICE session, or * to restart ICE",
+            }
+        ],
+        **_BEARER,
+    },
+}
+
+WHEP_PATCH: dict[str, Any] = {
+    "responses": {
+        **PATCH["responses"],
+        204: {"description": "The candidates, or the answer to a counter-offer, were taken"},
+        400: _problem("Not an SDP fragment, or not an SDP answer"),
+        406: _problem("The answer to a counter-offer shares no codec with it; the session is over"),
+        409: _problem("The counter-offer was answered already, or the stream ended"),
+        415: _problem(f"The body is not {FRAGMENT}; while a counter-offer waits, not {SDP}"),
+        422: _problem("The answer to a counter-offer cannot be used; the session is over"),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "description": "Candidates, or new ICE credentials; the answer to a counter-offer",
+            "content": {FRAGMENT: {"schema": _TEXT}, SDP: {"schema": _TEXT}},
+        },
+        "parameters": [
+            {
+                "name": "If-Match",
+                "in": "header",
+                "required": False,
+                "schema": _TEXT,
+                "description": "The ETag of the ICE session, or * to restart ICE; a fragment needs it",
             }
         ],
         **_BEARER,

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sanderling.server.http.exchange import (
+    SDP,
     answering,
     check_rate,
     created,
@@ -21,10 +22,11 @@ from sanderling.server.http.exchange import (
     read_offer,
     token_of,
 )
+from sanderling.server.http.headers import accepts
 from sanderling.server.http.media_sessions import SessionKind, Target
 from sanderling.server.http.offers import check_offer, kinds_of, read_mode
 from sanderling.server.http.resources import add_resources
-from sanderling.server.http.schema import BEGIN
+from sanderling.server.http.schema import WHEP_BEGIN
 
 __all__ = ["router"]
 
@@ -33,10 +35,10 @@ ENDPOINT = "/whep/{app_id}/{room_id}/{stream_id}"
 router = APIRouter(tags=["WHEP"], default_response_class=Response)
 
 
-@router.post(ENDPOINT, status_code=201, **BEGIN)
+@router.post(ENDPOINT, status_code=201, **WHEP_BEGIN)
 @answering
 async def play(request: Request, app_id: str, room_id: str, stream_id: str) -> Response:
-    """Play a stream: the body is the offer, the answer comes back."""
+    """Play a stream: the body is the offer, the answer comes back; with 406 the server's own offer."""
     check_rate(request)
     target = Target.parse(app_id, room_id, stream_id)
     redirect = await elsewhere(request, SessionKind.WHEP, target)
@@ -47,7 +49,10 @@ async def play(request: Request, app_id: str, room_id: str, stream_id: str) -> R
     mode = read_mode(request.query_params.get("mode"))
     offer = await read_offer(request)
     kinds = kinds_of(check_offer(SessionKind.WHEP, offer))
-    return created(request, await table.play(target, caller, offer, mode=mode, kinds=kinds))
+    # A client that wants no SDP with its 406 cannot answer one: it gets the problem.
+    takes_offer = accepts(request.headers.get("accept", ""), SDP)
+    started = await table.play(target, caller, offer, mode=mode, kinds=kinds, counter_offers=takes_offer)
+    return created(request, started)
 
 
 add_resources(router, SessionKind.WHEP, ENDPOINT)

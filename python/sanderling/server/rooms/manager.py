@@ -170,6 +170,14 @@ class RoomManager:
         """Answer a later offer of a stream that this connection publishes, e.g. one with new ICE credentials."""
         return await self._publishing.renegotiate(self._member_of(connection), stream_id, offer)
 
+    async def offer_stream(self, connection: Connection, stream_id: str) -> str:
+        """Offer a stream to this connection, whose own offer does not suit it; see :meth:`Playing.offer_stream`."""
+        return await self._playing.offer_stream(self._member_of(connection), stream_id)
+
+    async def accept(self, connection: Connection, answer: str) -> None:
+        """Take the answer to the offer of :meth:`offer_stream`."""
+        await self._playing.accept(self._member_of(connection), answer)
+
     async def check_stream(self, app_id: int, stream_id: str) -> None:
         """1004002 when there is no such stream to play, before anything is made for a viewer."""
         await self._playing.entry(app_id, stream_id)

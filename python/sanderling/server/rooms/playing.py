@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import msgspec
 import structlog
 
-from sanderling.bridge import MediaFailed, SessionHandle
+from sanderling.bridge import Answer, MediaFailed, SessionHandle
 from sanderling.bridge.events import Flowing
 from sanderling.enums import PlayerState, ResourceMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError
@@ -58,23 +60,64 @@ class Playing:
 
     async def open_viewer(self, member: Member, offer: str) -> str:
         """Make the viewer transport and return its answer; MediaFailed when the offer cannot be used."""
+        handle = self._context.engine.reserve()
+        opening = self._context.engine.open_viewer(handle, offer)
+        sdp = await self._open(member, handle, fingerprint_of(offer), opening)
+        member.decodes = frozenset(video_codecs(offer))
+        return sdp
+
+    async def _open(
+        self, member: Member, handle: SessionHandle, fingerprint: str, opening: Awaitable[Answer]
+    ) -> str:
         context = self._context
-        handle = context.engine.reserve()
         member.viewer = handle
-        member.viewer_fingerprint = fingerprint_of(offer)
+        member.viewer_fingerprint = fingerprint
         context.viewers[handle.session] = member
         try:
-            answer = await context.engine.open_viewer(handle, offer)
+            answer = await opening
         except BaseException:
             context.viewers.pop(handle.session, None)
             if member.viewer is handle:
                 member.viewer = None
             raise
         check_present(member)
-        member.decodes = frozenset(video_codecs(offer))
         if member.viewer is not handle:
             raise MediaFailed("worker_failed", "the viewer transport ended while it was negotiated")
         return answer.sdp
+
+    async def offer_stream(self, member: Member, stream_id: str) -> str:
+        """Make a viewer transport by an offer of our own, of a stream as it is; returns the offer.
+
+        It takes the place of the one the member has. Nothing is played before :meth:`accept`. 1004002 when there is no
+        such stream, else the codes of a play.
+        """
+        entry = await self.entry(member.app_id, stream_id)
+        check_present(member)
+        assert entry.publisher is not None
+        engine = self._context.engine
+        if member.viewer is not None:
+            former = member.viewer
+            self.viewer_lost(former.session, "the server makes an offer instead")
+            engine.close_session(former)
+        # The tracks are known on the publisher's worker; a viewer elsewhere would have to wait for them.
+        handle = engine.reserve(entry.publisher.worker)
+        try:
+            return await self._open(member, handle, "", engine.offer_viewer(handle, entry.publisher))
+        except MediaFailed as error:
+            raise policy.play_failure(error, stream_id) from None
+
+    async def accept(self, member: Member, answer: str) -> None:
+        """Take the answer to the offer of :meth:`offer_stream`; 1004080 or 1004001 when it cannot be used."""
+        viewer = member.viewer
+        try:
+            if viewer is None:
+                raise MediaFailed("closed", "the offer has expired")
+            await self._context.engine.accept(viewer, answer)
+        except MediaFailed as error:
+            raise policy.viewer_failure(error) from None
+        check_present(member)
+        member.viewer_fingerprint = fingerprint_of(answer)
+        member.decodes = frozenset(video_codecs(answer))
 
     async def viewer_offer(self, member: Member, message: ViewerOffer) -> None:
         """Grow the viewer's pool of slots, or make a new viewer: there is none, or the offer is of another one."""
