@@ -291,6 +291,9 @@ class SignallingSession:
                 await self._socket.send({"type": "websocket.send", "text": data.decode()})
             except (WebSocketDisconnect, RuntimeError):
                 return
+            finally:
+                # Until the next long message, which may never come: an answer with many slots weighs 60 KB.
+                del data
             self._observer.sent += 1
         if self._socket.application_state is WebSocketState.CONNECTED:
             graceful = self._outbox.reason in {"logged out", "kicked"}
