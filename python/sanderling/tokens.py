@@ -384,14 +384,14 @@ def parse(token: str, secret: str, *, now: float) -> Token:
     return Token(fields.app_id, fields.user_id, fields.ctime, fields.expire, envelope.mode, privileges)
 
 
-def verify(token: str, secret: str, *, app_id: int, user_id: str, now: float) -> Token:
-    """``parse``, and the token must be for this AppID (1002076) and this user (1002077)."""
+def verify(token: str, secret: str, *, app_id: int, user_id: str | None, now: float) -> Token:
+    """``parse``, and the token must be for this AppID (1002076) and this user (1002077); None: whoever it names."""
     parsed = parse(token, secret, now=now)
     if parsed.app_id != app_id:
         raise _refuse(
             "app_id", f"it is for AppID {parsed.app_id}, not {app_id}", ErrorCode.TOKEN_APP_ID_MISMATCH
         )
-    if parsed.user_id != user_id:
+    if user_id is not None and parsed.user_id != user_id:
         raise _refuse(
             "user_id",
             f"it is for user {parsed.user_id!r}, not {user_id!r}",

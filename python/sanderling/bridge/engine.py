@@ -221,9 +221,8 @@ class MediaEngine:
 
     def place(self) -> int:
         """Return the worker with the fewest sessions (the lowest number among equals)."""
-        load = [0] * self._engine.workers
-        for worker in self._sessions.values():
-            load[worker] += 1
+        held = list(self._sessions.values())
+        load = [held.count(worker) for worker in range(self._engine.workers)]
         return load.index(min(load))
 
     # ---------------------------------------------------------------------------------------- commands
@@ -298,6 +297,7 @@ class MediaEngine:
             viewer: The viewer.
             publisher: The publisher of the stream.
             choice: 0 automatic, 1 the lowest layer, 2 the highest (`set_play_stream_video_type`).
+
         """
         await self._command(self._engine.set_layer, viewer.worker, viewer.session, publisher.session, choice)
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from sanderling.bridge.engine import NativeModule
@@ -41,8 +41,27 @@ DRAIN_TURNS = 100
 """Turns in which clients are told before their sockets are closed; a peer that does not read costs one second."""
 
 
-def _api() -> FastAPI:
-    app = FastAPI(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
+class _Application(FastAPI):
+    """The framework serves HTTP alone. A signalling connection lasts for hours, and would hold every layer of it:
+    some thirty coroutines and 9 KB.
+    """
+
+    signalling: Callable[[WebSocket], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if (
+            scope["type"] == "websocket"
+            and self.signalling is not None
+            and scope["path"].removeprefix(scope.get("root_path", "")) == SIGNALLING_PATH
+        ):
+            await self.signalling(WebSocket(scope, receive, send))
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _api() -> _Application:
+    app = _Application(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
     for part in (operations, whip, whep):
         app.include_router(part.router)
     return app
@@ -77,8 +96,7 @@ def create_app(services: Services) -> FastAPI:
             socket, services.rooms, services.limits, services.observer, services.sources.logins
         ).run()
 
-    # Starlette's own kind of route: FastAPI's holds two exit stacks for each connection as long as it lasts.
-    app.router.routes.append(WebSocketRoute(SIGNALLING_PATH, signalling))
+    app.signalling = signalling
     mount_page(app, services.config.static)
     return app
 

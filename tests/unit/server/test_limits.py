@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from sanderling.enums import ResourceMode
 from sanderling.server.rooms.room import batches
 from sanderling.server.token_bucket import TokenBucket
+from sanderling.server.ws.handover import Handover
 from sanderling.server.ws.outbox import QueueOutbox
 from sanderling.signaling.messages import User
 
@@ -102,3 +105,32 @@ async def test_a_message_is_written_at_once_only_when_none_is_before_it():
     assert await waiting is None
     outbox.send(b"7")
     assert written == [b"1", b"6"]
+
+
+async def test_a_handover_keeps_order_and_its_limit():
+    handover: Handover[int] = Handover(2)
+    await handover.put(1)
+    await handover.put(2)
+    third = asyncio.create_task(handover.put(3))
+    await asyncio.sleep(0)
+    assert not third.done()
+    assert await handover.get() == 1
+    await third
+    assert [handover.get_nowait(), handover.get_nowait()] == [2, 3]
+    assert handover.empty()
+    with pytest.raises(asyncio.QueueEmpty):
+        handover.get_nowait()
+
+
+async def test_a_handover_wakes_who_waits_and_loses_nothing_to_one_that_gave_up():
+    handover: Handover[int] = Handover()
+    waiting = asyncio.create_task(handover.get())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    handover.put_nowait(1)
+    assert await asyncio.gather(waiting, return_exceptions=True)
+    assert await handover.get() == 1
+    waiting = asyncio.create_task(handover.get())
+    await asyncio.sleep(0)
+    handover.put_nowait(2)
+    assert await waiting == 2

@@ -19,7 +19,13 @@ from sanderling.server.http.headers import (
 from sanderling.server.http.media_sessions import SessionKind, Target
 from sanderling.server.http.offers import check_offer, kinds_of, read_mode
 from sanderling.server.http.problem import RequestRefused, problem, status_of
-from sanderling.server.http.sdp import IceCredentials, SdpError, read_description, replace_credentials
+from sanderling.server.http.sdp import (
+    IceCredentials,
+    SdpError,
+    credentials_of,
+    read_description,
+    replace_credentials,
+)
 from sanderling.server.http.sdp_fragment import read_candidate, read_fragment, write_fragment
 from sanderling.signaling.messages import IceServer
 from sanderling.testing.fake_engine import make_offer
@@ -297,3 +303,12 @@ def test_headers_of_problems() -> None:
     full = headers(PublishError(ErrorCode.PUBLISH_FAILED, context={"reason": "busy"}))
     assert int(full.headers["retry-after"]) > 0
     assert "www-authenticate" not in full.headers
+
+
+def test_credentials_are_those_of_the_whole_description():
+    text = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:abcd\r\na=ice-pwd:" + "p" * 22 + "\r\n"
+    for offer in (text, text.replace("\r", ""), text + text[5:].replace("abcd", "efgh")):
+        assert (
+            credentials_of(offer) == read_description(offer).credentials == IceCredentials("abcd", "p" * 22)
+        )
+    assert credentials_of("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n") is None

@@ -10,6 +10,7 @@ __all__ = [
     "IceCredentials",
     "MediaSection",
     "SdpError",
+    "credentials_of",
     "lines_of",
     "read_credentials",
     "read_description",
@@ -22,6 +23,8 @@ MAX_SECTIONS = 64
 
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 _ICE_VALUE = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)
+_FRAGMENT = re.compile(r"^a=ice-ufrag:(.*)$", re.MULTILINE)
+_PASSWORD = re.compile(r"^a=ice-pwd:(.*)$", re.MULTILINE)
 
 
 class SdpError(ValueError):
@@ -81,6 +84,14 @@ def read_credentials(fragment: str, password: str) -> IceCredentials:
         if not least <= len(value) <= 256 or not _ICE_VALUE.fullmatch(value):
             raise SdpError(f"a={name} must have {least} to 256 letters, digits, + or /")
     return IceCredentials(fragment, password)
+
+
+def credentials_of(text: str) -> IceCredentials | None:
+    """The first ICE credentials of an SDP that was read before, None without: what ``Description.credentials`` has."""
+    fragment, password = _FRAGMENT.search(text), _PASSWORD.search(text)
+    if fragment is None or password is None:
+        return None
+    return IceCredentials(fragment[1].strip(), password[1].strip())
 
 
 def read_description(text: str) -> Description:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 __all__ = ["QueueOutbox"]
@@ -15,9 +14,9 @@ class QueueOutbox:
     def __init__(self, *, limit_messages: int, limit_bytes: int) -> None:
         self._limit_messages = limit_messages
         self._limit_bytes = limit_bytes
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._bytes = 0
-        self._ready = asyncio.Event()
+        self._ready: asyncio.Future[None] | None = None
         self._closing = False
         self._taken = False
         """Whether a message was taken that may not have been written yet."""
@@ -51,14 +50,18 @@ class QueueOutbox:
             return
         self._queue.append(data)
         self._bytes += len(data)
-        self._ready.set()
+        self._wake()
 
     def close(self, reason: str) -> None:
         """End after what is queued; the first reason stands."""
         if not self._closing:
             self._closing = True
             self.reason = reason
-            self._ready.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
 
     async def next(self) -> bytes | None:
         """The next message, None when everything has gone out and the connection is to close. To be called again when
@@ -68,9 +71,12 @@ class QueueOutbox:
         while not self._queue:
             if self._closing:
                 return None
-            self._ready.clear()
-            await self._ready.wait()
-        data = self._queue.popleft()
+            self._ready = asyncio.get_running_loop().create_future()
+            try:
+                await self._ready
+            finally:
+                self._ready = None
+        data = self._queue.pop(0)
         self._bytes -= len(data)
         self._taken = True
         return data

@@ -13,6 +13,8 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from sanderling.server.ws.handover import Handover
+
 __all__ = ["SHORT", "SHORT_TEXT", "BoundedHttpProtocol", "BoundedWebSocketProtocol"]
 
 REQUEST_TIMEOUT_S = 10.0
@@ -75,6 +77,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.queue = cast(asyncio.Queue[Any], Handover[Any]())  # What the base uses of a queue, this has.
         # The closing handshake is waited for no longer than that either.
         self.close_timeout = LINGER_S
         self.conn = ServerProtocol(

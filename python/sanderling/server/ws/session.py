@@ -22,6 +22,7 @@ from sanderling.server.proxy import origin_of
 from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.source_limits import SourceLimiter, source_of
 from sanderling.server.token_bucket import TokenBucket
+from sanderling.server.ws.handover import Handover
 from sanderling.server.ws.outbox import QueueOutbox
 from sanderling.server.ws.protocol import SHORT, SHORT_TEXT
 from sanderling.signaling.codec import decode_client
@@ -111,7 +112,7 @@ class SignallingSession:
         self._outbox = QueueOutbox(limit_messages=limits.outgoing_messages, limit_bytes=limits.outgoing_bytes)
         self._outbox.on_overflow = self._overflowed
         self._bucket = TokenBucket(limits.messages_per_s, limits.messages_burst)
-        self._requests: asyncio.Queue[ClientMessage] = asyncio.Queue(limits.requests_waiting)
+        self._requests: Handover[ClientMessage] = Handover(limits.requests_waiting)
         self._writer: asyncio.Task[None] | None = None
         self._junk = 0
         self._refused = 0
