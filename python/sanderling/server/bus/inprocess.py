@@ -14,6 +14,8 @@ log = structlog.get_logger("bus")
 
 
 class _Registration:
+    __slots__ = ("_bus", "active", "handler", "subject")
+
     def __init__(self, bus: InProcessBus, subject: str, handler: Handler) -> None:
         self._bus = bus
         self.subject = subject
