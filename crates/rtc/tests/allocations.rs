@@ -85,8 +85,8 @@ fn a_forward_allocates_nothing() {
     );
 }
 
-/// Heap of a viewer with so many bound slots after ten seconds at 250 packets a second on each.
-fn heap(slots: usize) -> i64 {
+/// Heap of a viewer with so many bound slots after ten seconds at this many packets a second on each.
+fn heap(slots: usize, rate: u32) -> i64 {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, slots);
     let mut sink = Sink {
@@ -95,8 +95,9 @@ fn heap(slots: usize) -> i64 {
     };
     let mut buffer = [0; 2048];
     let start = rig.now;
-    for number in 0..2_500_u64 {
-        let now = start + Duration::from_millis(4 * number);
+    for number in 0..10 * rate {
+        let now = start + Duration::from_secs(1) / rate * number;
+        let number = u64::from(number);
         let payload = [0x90, 0x80, 0x91, 0, 1];
         let packet = packet(Codec::Vp8, now, number, number as u32, &payload);
         for slot in 0..rig.session.slots() {
@@ -121,10 +122,10 @@ fn heap(slots: usize) -> i64 {
 
 #[test]
 fn a_viewer_stays_small() {
-    // (bound slots, bytes)
-    for (slots, limit) in [(1, 20 << 10), (16, 64 << 10)] {
-        let bytes = heap(slots);
-        assert!(bytes <= limit, "{slots} slots: {bytes} bytes");
+    // (bound slots, packets a second on each, bytes)
+    for (slots, rate, limit) in [(1, 250, 20 << 10), (16, 250, 60 << 10), (16, 25, 36 << 10)] {
+        let bytes = heap(slots, rate);
+        assert!(bytes <= limit, "{slots} slots at {rate}/s: {bytes} bytes");
     }
 }
 

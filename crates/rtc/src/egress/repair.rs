@@ -4,8 +4,9 @@ use sanderling_media::{Packet, PictureNumbers, PlayoutDelay};
 
 use crate::session::Header;
 
-/// Records of a ring at first and at most.
-const LEAST: usize = 64;
+/// Records of a ring at first and at most. Every bound video has a ring: one of a few small packets a second needs no
+/// more than these to reach back.
+const LEAST: usize = 16;
 const MOST: usize = 2048;
 /// The ring grows until it reaches back four round trips, between these bounds, milliseconds.
 const REACH_MS: (u32, u32) = (500, 2_000);
@@ -98,6 +99,9 @@ impl Sent {
         }
         let highest = self.highest.unwrap_or(header.sequence);
         if header.sequence >= highest {
+            if header.sequence > highest {
+                self.make_room(highest, header.sequence, now_ms);
+            }
             self.highest = Some(header.sequence);
             // Numbers that were skipped because they never came have no record; an old one must not stand for them.
             let skipped = (header.sequence - highest).min(self.records.len() as u64);
@@ -107,14 +111,6 @@ impl Sent {
             }
         } else if highest - header.sequence >= self.records.len() as u64 {
             return;
-        }
-        let reach_ms = self.reach_ms.clamp(REACH_MS.0, REACH_MS.1);
-        let young = |old: &Record| {
-            old.flags & USED != 0 && u32::from((now_ms as u16).wrapping_sub(old.sent_ms)) < reach_ms
-        };
-        let old = self.records[self.place(header.sequence)];
-        if header.sequence > highest && young(&old) && self.records.len() < MOST {
-            self.grow(highest);
         }
         let layer = usize::from(packet.layer);
         if self.latest.len() <= layer {
@@ -139,6 +135,27 @@ impl Sent {
             tl0: picture.tl0_index.unwrap_or(0),
             flags,
         };
+    }
+
+    /// Grow the ring until going on from `highest` to `next` overwrites nothing that may still be asked for. A step
+    /// that no ring spans is not grown for.
+    #[inline]
+    fn make_room(&mut self, highest: u64, next: u64, now_ms: u32) {
+        let reach_ms = self.reach_ms.clamp(REACH_MS.0, REACH_MS.1);
+        while self.records.len() < MOST && next - highest < MOST as u64 {
+            // The newest of those that are overwritten.
+            let newest = if next - highest < self.records.len() as u64 {
+                self.place(next)
+            } else {
+                self.place(highest)
+            };
+            let old = self.records[newest];
+            let age_ms = u32::from((now_ms as u16).wrapping_sub(old.sent_ms));
+            if old.flags & USED == 0 || age_ms >= reach_ms {
+                break;
+            }
+            self.grow(highest);
+        }
     }
 
     fn grow(&mut self, highest: u64) {
@@ -305,6 +322,28 @@ mod tests {
         push(&mut sent, 10_000, 10_000, 6_000);
         let kept = (0..=10_000).filter(|number| sent.find(*number).is_some());
         assert_eq!(kept.count(), 1);
+    }
+
+    #[test]
+    fn a_ring_starts_small_and_a_gap_loses_nothing_young() {
+        let mut sent = Sent::default();
+        for number in 0..100 {
+            push(&mut sent, number, number, number as u32 * 50);
+        }
+        assert_eq!(sent.records.len(), LEAST, "20 packets a second");
+        // (packets that are missing, records then)
+        for (gap, records) in [(LEAST as u64, 32), (200, 256), (1_000_000, 256)] {
+            let last = sent.highest.unwrap();
+            let now_ms = 5_000 + gap as u32;
+            push(&mut sent, last + 1, 0, now_ms);
+            push(&mut sent, last + 1 + gap, gap, now_ms);
+            assert_eq!(sent.records.len(), records, "{gap}");
+            let spanned = gap < records as u64;
+            assert_eq!(sent.find(last + 1).is_some(), spanned, "{gap}");
+            // One that comes late finds its place too.
+            push(&mut sent, last + 2, 1, now_ms);
+            assert_eq!(sent.find(last + 2).is_some(), spanned, "{gap}");
+        }
     }
 
     #[test]
