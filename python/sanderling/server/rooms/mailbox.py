@@ -6,7 +6,6 @@ by reference: a notice to a thousand members is one object in a thousand mailbox
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 __all__ = ["LONGEST_KEPT", "MOST_KEPT", "Mailbox", "Outbox"]
@@ -41,7 +40,7 @@ class Mailbox:
 
     def __init__(self, outbox: Outbox, *, keep: bool) -> None:
         self._outbox: Outbox | None = outbox
-        self._kept: deque[bytes] | None = deque() if keep else None
+        self._kept: list[bytes] | None = [] if keep else None
         self._bytes = 0
         self.sent = 0
         """Messages sent so far, those that are counted."""
@@ -63,7 +62,7 @@ class Mailbox:
             self._kept.append(data)
             self._bytes += len(data)
             while len(self._kept) > MOST_KEPT or self._bytes > LONGEST_KEPT:
-                self._bytes -= len(self._kept.popleft())
+                self._bytes -= len(self._kept.pop(0))
         if self._outbox is not None:
             self._outbox.send(data)
 
@@ -76,8 +75,9 @@ class Mailbox:
         """The client has so many messages: those need not be kept. Numbers that cannot be are passed over."""
         if self._kept is None or received > self.sent:
             return
-        while self._kept and self.sent - len(self._kept) < received:
-            self._bytes -= len(self._kept.popleft())
+        had = max(0, received - (self.sent - len(self._kept)))
+        self._bytes -= sum(map(len, self._kept[:had]))
+        del self._kept[:had]
 
     def missed(self, received: int) -> list[bytes] | None:
         """What a client that has ``received`` messages lacks; None when that is not there any more."""

@@ -59,10 +59,10 @@ class PlayRecord:
     stream_id: str
     publisher: SessionHandle
     request: Play
-    subscription: Subscription | None = None
+    """What was asked for, without its number and stream: all plays that ask for the same have it in common."""
     ok: PlayOk | None = None
     flowing: bool = False
-    early: list[Flowing] = field(default_factory=list)
+    early: tuple[Flowing, ...] = ()
     """What flowed before the reply was sent; at most one event per track."""
     ended: bool = False
     layer: VideoStreamType = VideoStreamType.DEFAULT

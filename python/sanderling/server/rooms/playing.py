@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from functools import partial
+import sys
+from collections.abc import Awaitable, Iterable
+from functools import lru_cache
 
 import msgspec
 import structlog
 
 from sanderling.bridge import Answer, MediaFailed, SessionHandle
-from sanderling.bridge.events import Flowing
+from sanderling.bridge.events import Flowing, TrackInfo
 from sanderling.enums import PlayerState, ResourceMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError
 from sanderling.ids import parse_stream_id
-from sanderling.server.bus.base import stream_subject
 from sanderling.server.registry import StreamEntry
 from sanderling.server.rooms import paths, policy
 from sanderling.server.rooms.codecs import video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
-from sanderling.server.rooms.events import StreamEnded, StreamMoved, decode_stream_event
+from sanderling.server.rooms.events import StreamEnded, StreamEvent, StreamMoved
 from sanderling.server.rooms.member import Member, PlayRecord
+from sanderling.server.rooms.players import Players
 from sanderling.server.rooms.publishing import fingerprint_of
 from sanderling.signaling.messages import (
     Ok,
@@ -50,12 +51,30 @@ def _not_played(stream_id: str) -> PlayError:
     )
 
 
+# What many plays have in common is kept once, not once for each: a node may have tens of thousands.
+
+
+@lru_cache(maxsize=256)
+def _shared(request: Play) -> Play:
+    return request
+
+
+@lru_cache(maxsize=256)
+def _shared_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+    return tracks
+
+
+def _tracks(infos: Iterable[TrackInfo]) -> tuple[Track, ...]:
+    return _shared_tracks(tuple(Track(info.kind, info.codec) for info in infos))
+
+
 class Playing:
     """The play half of the rooms."""
 
     def __init__(self, context: RoomContext) -> None:
         self._context = context
         self._l3 = paths.SwitchWatch(context, self._stopped)
+        self._players = Players(context.bus, self._stream_event)
 
     # ------------------------------------------------------------------------------------------ viewer
 
@@ -217,13 +236,10 @@ class Playing:
                 hint="send viewer_offer with the login, or a viewer_offer message",
             )
         assert entry.publisher is not None
-        play = PlayRecord(stream_id, entry.publisher, message, layer=layer)
-        member.plays[stream_id] = play
-        play.subscription = self._context.bus.subscribe(
-            stream_subject(member.app_id, stream_id),
-            # A closure keeps thrice as much for each play.
-            partial(self._stream_event, member, play),
-        )
+        request = _shared(msgspec.structs.replace(message, seq=0, stream_id=""))
+        play = PlayRecord(entry.stream_id, entry.publisher, request, layer=layer)
+        member.plays[play.stream_id] = play
+        self._players.add(member, play.stream_id)
         try:
             await self._bind(member, viewer, play, message, path, entry.stream)
         except BaseException:
@@ -270,16 +286,16 @@ class Playing:
             stream_id=play.stream_id,
             slot=binding.slot,
             resource_mode=int(path),
-            audio_mid=binding.audio_mid,
-            video_mid=binding.video_mid,
-            tracks=tuple(Track(track.kind, track.codec) for track in binding.tracks),
+            audio_mid=sys.intern(binding.audio_mid),
+            video_mid=sys.intern(binding.video_mid),
+            tracks=_tracks(binding.tracks),
             camera=stream.camera if stream is not None else 0,
             microphone=stream.microphone if stream is not None else 0,
         )
         member.send(play.ok)
         if play.ok.resource_mode == ResourceMode.ONLY_L3:
             self._l3.begin(member.app_id)
-        early, play.early = play.early, []
+        early, play.early = play.early, ()
         for event in early:
             self._flowing(member, play, event)
 
@@ -347,7 +363,7 @@ class Playing:
         if play is None:
             return
         if play.ok is None:
-            play.early.append(event)
+            play.early += (event,)
         else:
             self._flowing(member, play, event)
 
@@ -357,8 +373,10 @@ class Playing:
             play.flowing = True
             member.send(PlayerStateNotice(play.stream_id, PlayerState.PLAYING))
 
-    def _stream_event(self, member: Member, play: PlayRecord, payload: bytes) -> None:
-        event = decode_stream_event(payload)
+    def _stream_event(self, member: Member, stream_id: str, event: StreamEvent) -> None:
+        play = member.plays.get(stream_id)
+        if play is None:
+            return
         if isinstance(event, StreamEnded):
             self._stream_ended(member, play, event)
         elif isinstance(event, StreamMoved):
@@ -390,7 +408,7 @@ class Playing:
         if member.plays.get(play.stream_id) is not play:
             self._context.engine.unbind_soon(viewer, play.publisher)
             return
-        tracks = tuple(Track(track.kind, track.codec) for track in binding.tracks)
+        tracks = _tracks(binding.tracks)
         play.ok = msgspec.structs.replace(
             held, slot=binding.slot, audio_mid=binding.audio_mid, video_mid=binding.video_mid, tracks=tracks
         )
@@ -417,8 +435,6 @@ class Playing:
 
     def _forget(self, member: Member, play: PlayRecord) -> None:
         play.ended = True
-        if play.subscription is not None:
-            play.subscription.cancel()
-            play.subscription = None
         if member.plays.get(play.stream_id) is play:
             del member.plays[play.stream_id]
+            self._players.remove(member, play.stream_id)
