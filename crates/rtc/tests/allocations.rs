@@ -85,8 +85,9 @@ fn a_forward_allocates_nothing() {
     );
 }
 
-/// Heap of a viewer with so many bound slots after ten seconds at this many packets a second on each.
-fn heap(slots: usize, rate: u32) -> i64 {
+/// Heap of a viewer with so many bound slots after ten seconds at this many packets a second on each, and
+/// once nothing is bound any more.
+fn heap(slots: usize, rate: u32) -> [i64; 2] {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, slots);
     let mut sink = Sink {
@@ -115,17 +116,31 @@ fn heap(slots: usize, rate: u32) -> i64 {
         while !matches!(rig.session.poll(now, &mut buffer), Output::WakeAt(..)) {}
         rig.session.handle_timeout(now);
     }
-    let with = allocator::live();
+    let bound = allocator::live();
+    for slot in 0..rig.session.slots() {
+        rig.session.unbind(slot);
+    }
+    let unbound = allocator::live();
     drop(rig.session);
-    with - allocator::live()
+    let without = allocator::live();
+    [bound - without, unbound - without]
 }
 
 #[test]
 fn a_viewer_stays_small() {
-    // (bound slots, packets a second on each, bytes)
-    for (slots, rate, limit) in [(1, 250, 20 << 10), (16, 250, 60 << 10), (16, 25, 36 << 10)] {
-        let bytes = heap(slots, rate);
-        assert!(bytes <= limit, "{slots} slots at {rate}/s: {bytes} bytes");
+    // (bound slots, packets a second on each, bytes, bytes after they are unbound)
+    let rows = [
+        (1, 250, 17 << 10, 15 << 10),
+        (16, 250, 58 << 10, 30 << 10),
+        (16, 25, 34 << 10, 27 << 10),
+    ];
+    for (slots, rate, limit, unbound_limit) in rows {
+        let [bound, unbound] = heap(slots, rate);
+        assert!(bound <= limit, "{slots} slots at {rate}/s: {bound} bytes");
+        assert!(
+            unbound <= unbound_limit,
+            "{slots} slots, unbound: {unbound} bytes"
+        );
     }
 }
 

@@ -147,11 +147,16 @@ impl Agreement {
                 if number == slots.len() {
                     slots.push([None, None]);
                 }
-                let place = &mut slots[number][index(kind)];
+                let (before, rest) = slots.split_at_mut(number);
+                let place = &mut rest[0][index(kind)];
                 number += 1;
                 let random = &mut self.config.random;
                 let outlet = place.get_or_insert_with(|| {
-                    Box::new(Outlet::new(position, section, random, kind.clock_rate()))
+                    let mut new = Outlet::new(position, section, random, kind.clock_rate());
+                    // A browser offers two dozen codecs, the same ones in every section.
+                    let mut others = before.iter().filter_map(|slot| slot[index(kind)].as_ref());
+                    others.any(|other| new.share(other));
+                    Box::new(new)
                 });
                 outlet.active = section.state == SectionState::Active;
             }

@@ -1,5 +1,6 @@
 //! One media section of a slot: where its packets get their headers, and what is counted on it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sanderling_media::{Codec, LayerStore, Packet};
@@ -18,7 +19,7 @@ const REPAIR_AGE: Duration = Duration::from_secs(2);
 const ORIGINAL_NUMBER: usize = 2;
 
 /// A codec that the section takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Format {
     codec: Codec,
     profile: Profile,
@@ -55,7 +56,7 @@ struct Last {
     captured: Instant,
 }
 
-fn formats(section: &Section) -> Box<[Format]> {
+fn formats(section: &Section) -> Arc<[Format]> {
     let codecs = section.codecs.iter();
     codecs
         .map(|codec| Format {
@@ -67,7 +68,13 @@ fn formats(section: &Section) -> Box<[Format]> {
         .collect()
 }
 
-/// Where a slot's packets of one kind leave.
+/// What the packets that the peer misses are found by.
+struct Repairs {
+    sent: Sent,
+    store: LayerStore,
+}
+
+/// Where a slot's packets of one kind leave. What only a stream that flows needs lies apart, and goes with it.
 pub(super) struct Outlet {
     pub(super) ssrc: u32,
     pub(super) repair_ssrc: Option<u32>,
@@ -80,8 +87,9 @@ pub(super) struct Outlet {
     last: Option<Last>,
     used: Used,
     repair_sequence: u64,
-    sent: Sent,
-    store: Option<LayerStore>,
+    /// Present while something is bound that is repaired.
+    repairs: Option<Box<Repairs>>,
+    round_trip_ms: u32,
     clock_rate: u32,
 
     pub(super) packets: u64,
@@ -96,7 +104,8 @@ pub(super) struct Outlet {
     pub(super) section: usize,
     pub(super) name: Box<str>,
     pub(super) active: bool,
-    formats: Box<[Format]>,
+    /// One list for all outlets that take the same.
+    formats: Arc<[Format]>,
 }
 
 impl Outlet {
@@ -122,8 +131,8 @@ impl Outlet {
             used: Used::default(),
             // Below 2^15: a receiver that misses the first packets must not take a wrap for a rollover.
             repair_sequence: u64::from(ssrc & 0x7fff),
-            sent: Sent::default(),
-            store: None,
+            repairs: None,
+            round_trip_ms: 0,
             clock_rate,
             packets: 0,
             bytes: 0,
@@ -149,10 +158,19 @@ impl Outlet {
         }
     }
 
+    /// Take the list of codecs of another outlet if it is the same.
+    pub(super) fn share(&mut self, other: &Self) -> bool {
+        let same = self.formats == other.formats;
+        if same {
+            self.formats = Arc::clone(&other.formats);
+        }
+        same
+    }
+
     /// Codecs for a message to people, each once.
     pub(super) fn codecs(&self) -> String {
         let mut names: Vec<String> = Vec::new();
-        for format in &self.formats {
+        for format in &*self.formats {
             let name = TrackInfo {
                 kind: format.codec.kind(),
                 codec: format.codec,
@@ -186,16 +204,21 @@ impl Outlet {
     pub(super) fn unbind(&mut self) {
         self.bound = false;
         self.last = None;
-        // A stream that ended is not repaired any more either.
-        self.sent.clear();
-        self.store = None;
+        // A stream that ended is not repaired any more either; what is bound next goes on behind its numbers.
+        self.repairs = None;
+        self.used.pass();
     }
 
     /// Where packets that the peer misses are found.
     pub(super) fn repair_from(&mut self, store: &LayerStore) {
-        // Records of another store's packets stand for nothing in this one.
-        self.sent.clear();
-        self.store = Some(store.clone());
+        if self.repair_ssrc.is_none() {
+            return;
+        }
+        // Records of another store's packets would stand for nothing in this one.
+        let mut sent = Sent::default();
+        sent.set_round_trip(self.round_trip_ms);
+        let store = store.clone();
+        self.repairs = Some(Box::new(Repairs { sent, store }));
     }
 
     pub(super) fn is_bound(&self) -> bool {
@@ -215,7 +238,8 @@ impl Outlet {
     /// Read a value from each part that [`Outlet::seal`] uses.
     pub(super) fn warm(&self) -> u64 {
         let fixed = u64::from(self.ssrc) ^ self.packets ^ self.repaired ^ u64::from(self.bound);
-        let tables = self.used.warm() ^ self.sent.warm() ^ self.ids.warm();
+        let repairs = self.repairs.as_ref().map_or(0, |r| r.sent.warm());
+        let tables = self.used.warm() ^ repairs ^ self.ids.warm();
         fixed ^ u64::from(self.section as u32) ^ tables
     }
 
@@ -269,8 +293,8 @@ impl Outlet {
             timestamp: header.timestamp,
             captured: packet.captured,
         });
-        if self.repair_payload_type.is_some() && self.store.is_some() {
-            self.sent.push(packet, header, moment.ms);
+        if let (Some(_), Some(repairs)) = (self.repair_payload_type, &mut self.repairs) {
+            repairs.sent.push(packet, header, moment.ms);
         }
         Some(total)
     }
@@ -283,9 +307,12 @@ impl Outlet {
         again_ms: u32,
         mut each: impl FnMut(u64),
     ) {
+        let Some(repairs) = &mut self.repairs else {
+            return;
+        };
         for number in numbers {
-            if let Some(sequence) = self.sent.extend(number)
-                && self.sent.missed(sequence, ms, again_ms)
+            if let Some(sequence) = repairs.sent.extend(number)
+                && repairs.sent.missed(sequence, ms, again_ms)
             {
                 each(sequence);
             }
@@ -303,8 +330,8 @@ impl Outlet {
         keys: &Outbound,
     ) -> Option<usize> {
         let (ssrc, payload_type) = (self.repair_ssrc?, self.repair_payload_type?);
-        let resend = self.sent.find(sequence)?;
-        let store = self.store.as_ref()?;
+        let Repairs { sent, store } = self.repairs.as_deref_mut()?;
+        let resend = sent.find(sequence)?;
         let packet = store.find(resend.layer, resend.source)?;
         if !store.repairs(&packet, now, REPAIR_AGE) || Self::limit(&packet) > out.len() {
             return None;
@@ -320,7 +347,7 @@ impl Outlet {
             mid: !self.acknowledged,
             transport,
             send_time: moment.send_time,
-            playout: self.sent.delay.filter(|_| resend.delayed),
+            playout: sent.delay.filter(|_| resend.delayed),
             picture: &resend.picture,
             from: &packet.extensions,
         };
@@ -341,8 +368,10 @@ impl Outlet {
 
     /// The round trip was measured.
     pub(super) fn set_round_trip(&mut self, round_trip: Duration) {
-        self.sent
-            .set_round_trip(u32::try_from(round_trip.as_millis()).unwrap_or(u32::MAX));
+        self.round_trip_ms = u32::try_from(round_trip.as_millis()).unwrap_or(u32::MAX);
+        if let Some(repairs) = &mut self.repairs {
+            repairs.sent.set_round_trip(self.round_trip_ms);
+        }
     }
 
     /// The peer reported on the source.

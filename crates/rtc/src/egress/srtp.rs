@@ -385,8 +385,8 @@ impl Replay {
 #[derive(Debug, Default)]
 pub(super) struct Used {
     next: u64,
-    /// One bit for each of the last numbers before `next`.
-    bits: [u64; USED_WORDS],
+    /// One bit for each of the last numbers before `next`; without them all of those are used.
+    bits: Option<Box<[u64; USED_WORDS]>>,
 }
 
 /// Room for 1 024 numbers: repairs of a publisher's packets come that late at most.
@@ -395,7 +395,13 @@ const USED_WORDS: usize = 16;
 impl Used {
     /// Read the word that the next number is in.
     pub(super) fn warm(&self) -> u64 {
-        self.bits[Self::place(self.next).0]
+        let bits = self.bits.as_deref();
+        bits.map_or(self.next, |bits| bits[Self::place(self.next).0])
+    }
+
+    /// Keep only that no number so far may be used any more.
+    pub(super) fn pass(&mut self) {
+        self.bits = None;
     }
 
     const fn place(sequence: u64) -> (usize, u64) {
@@ -405,24 +411,27 @@ impl Used {
     /// Use a number. False when it was used, or is so old that nobody knows.
     pub(super) fn take(&mut self, sequence: u64) -> bool {
         let reach = USED_WORDS as u64 * 64;
+        let bits = self
+            .bits
+            .get_or_insert_with(|| Box::new([u64::MAX; USED_WORDS]));
         if sequence >= self.next {
             if sequence - self.next >= reach {
-                self.bits = [0; USED_WORDS];
+                **bits = [0; USED_WORDS];
             } else {
                 for skipped in self.next..sequence {
                     let (word, bit) = Self::place(skipped);
-                    self.bits[word] &= !bit;
+                    bits[word] &= !bit;
                 }
             }
             self.next = sequence + 1;
         } else {
             let (word, bit) = Self::place(sequence);
-            if self.next - sequence > reach || self.bits[word] & bit != 0 {
+            if self.next - sequence > reach || bits[word] & bit != 0 {
                 return false;
             }
         }
         let (word, bit) = Self::place(sequence);
-        self.bits[word] |= bit;
+        bits[word] |= bit;
         true
     }
 }

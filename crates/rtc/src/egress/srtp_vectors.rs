@@ -214,6 +214,32 @@ fn no_number_is_used_twice() {
 }
 
 #[test]
+fn no_number_from_before_a_pass_is_used_again() {
+    let mut used = Used::default();
+    assert!(used.take(50) && used.take(90));
+    used.pass();
+    // (number, whether it may be used)
+    let rows = [
+        (50, false),
+        (70, false),
+        (90, false),
+        (93, true),
+        (91, true),
+        (92, true),
+        (92, false),
+        (89, false),
+        (5_000, true),
+        (4_500, true),
+        (93, false),
+    ];
+    for (number, taken) in rows {
+        assert_eq!(used.take(number), taken, "{number}");
+    }
+    used.pass();
+    assert!(!used.take(5_000) && !used.take(4_600) && used.take(5_001));
+}
+
+#[test]
 fn keying_material_of_the_wrong_length_is_refused() {
     for profile in [Profile::CmSha1, Profile::Gcm128, Profile::Gcm256] {
         assert!(contexts(profile, &[0; 59]).is_none());
