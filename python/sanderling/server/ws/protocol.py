@@ -13,6 +13,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from sanderling.server.ws.gate import Gate
 from sanderling.server.ws.handover import Handover
 
 __all__ = ["SHORT", "SHORT_TEXT", "BoundedHttpProtocol", "BoundedWebSocketProtocol"]
@@ -77,7 +78,9 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.queue = cast(asyncio.Queue[Any], Handover[Any]())  # What the base uses of a queue, this has.
+        # What the base uses of a queue and of an event, these have.
+        self.queue = cast(asyncio.Queue[Any], Handover[Any]())
+        self.writable = cast(asyncio.Event, Gate())
         # The closing handshake is waited for no longer than that either.
         self.close_timeout = LINGER_S
         self.conn = ServerProtocol(
@@ -107,6 +110,17 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         head = bytes((0x81, size)) if size < 126 else b"\x81\x7e" + size.to_bytes(2, "big")
         self.transport.write(head + text)
         return True
+
+    async def send(self, message: Any) -> None:
+        """Take one event of the application; with the handshake done, its headers are let go of.
+
+        Kept by the library, the parser and the scope they are some 4 KB, for hours.
+        """
+        await super().send(message)
+        if message["type"] == "websocket.accept" and self.handshake_complete:
+            self.request.headers.clear()
+            self.response.headers.clear()
+            cast(list[tuple[bytes, bytes]], self.scope["headers"]).clear()
 
     async def run_asgi(self) -> None:
         """Run the application, then make sure that the transport really ends."""

@@ -177,7 +177,12 @@ class SignallingSession:
             if event["type"] == "websocket.disconnect":
                 self._disconnected(event.get("code"))
                 return
-            if not await self._received(connection, event.get("text"), event.get("bytes")):
+            text, binary = event.get("text"), event.get("bytes")
+            # Nor is what was read kept until the next message comes: an offer with many slots weighs as much.
+            del event
+            going_on = await self._received(connection, text, binary)
+            del text, binary
+            if not going_on:
                 return
 
     async def _received(self, connection: Connection, text: str | None, binary: bytes | None) -> bool:
@@ -274,6 +279,7 @@ class SignallingSession:
             self._working = True
             await self._rooms.handle(connection, message)
             self._working = False
+            del message
             if connection.closed:
                 return
 
