@@ -166,13 +166,19 @@ impl Client {
     /// A viewer with `slots` pairs of sections, and its offer.
     pub fn viewer(name: &str, address: SocketAddr, slots: usize, now: Instant) -> (Self, String) {
         let mut client = Self::new(name, address, None, now);
-        let mut changes = client.rtc.sdp_api();
-        for _ in 0..slots {
-            for kind in [MediaKind::Audio, MediaKind::Video] {
-                changes.add_media(kind, Direction::RecvOnly, None, None, None);
+        let offer = loop {
+            let mut changes = client.rtc.sdp_api();
+            let mut mids: Vec<Mid> = Vec::new();
+            for _ in 0..slots {
+                for kind in [MediaKind::Audio, MediaKind::Video] {
+                    mids.push(changes.add_media(kind, Direction::RecvOnly, None, None, None));
+                }
             }
-        }
-        let offer = changes.apply();
+            // The mids of one offer are drawn from three characters each without a look at one another.
+            if (1..mids.len()).all(|at| !mids[..at].contains(&mids[at])) {
+                break changes.apply();
+            }
+        };
         client.offered(offer)
     }
 
