@@ -36,8 +36,8 @@ FIRST_RATE = {"sanderling": 60_000.0, "janus": 10_000.0}
 """Packets a second to all viewers together with which the search begins."""
 CABLE_RATE = {1: 300_000.0, 4: 600_000.0, 8: 900_000.0}
 """Load into the cable by burst, at least so long a one: about what a core carries. Much less would measure a worker
-that sleeps and wakes with cold caches between bursts; what gathers meanwhile shows as packets per flush. Halved where it
-is not carried."""
+that sleeps and wakes with cold caches between bursts; what gathers meanwhile shows as packets per flush. Halved
+where it is not carried."""
 SETTLE_SECONDS = 0.5
 """Between the start of a load and the first reading."""
 DRAIN_SECONDS = 1.0
