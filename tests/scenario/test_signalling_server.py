@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from sanderling.sdk.config import PublisherConfig
 from sanderling.sdk.webrtc.publisher import PublisherTransport
+from sanderling.server.ws.protocol import BoundedWebSocketProtocol
 from sanderling.testing.fake_engine import FakeModule, make_offer
 from scenario.signalling import publishing, stage, watching
 
@@ -200,3 +202,19 @@ async def test_clients_are_told_when_the_server_goes_down() -> None:
             stack.push_async_callback(client.socket.close)
         assert (await client.notice("error"))["code"] == 1002052
         assert await client.closed() in {1012, 1013}
+
+
+def protocols() -> list[BoundedWebSocketProtocol]:
+    gc.collect()
+    return [each for each in gc.get_objects() if type(each) is BoundedWebSocketProtocol]
+
+
+async def test_headers_are_let_go_of_once_the_handshake_is_done() -> None:
+    before = {id(each) for each in protocols()}
+    async with stage(native=FakeModule()) as on:
+        client = await on.client()
+        await client.ok("login", **on.login_fields("alice"))
+        (protocol,) = [each for each in protocols() if id(each) not in before]
+        assert (protocol.request.path, protocol.response.status_code) == ("/ws", 101)
+        assert (len(protocol.request.headers), len(protocol.response.headers)) == (0, 0)
+        assert protocol.scope["headers"] == []

@@ -22,6 +22,7 @@ from sanderling.server.rooms.events import StreamEnded, StreamEvent, StreamMoved
 from sanderling.server.rooms.member import Member, PlayRecord
 from sanderling.server.rooms.players import Players
 from sanderling.server.rooms.publishing import fingerprint_of
+from sanderling.signaling.codec import encode
 from sanderling.signaling.messages import (
     Ok,
     Play,
@@ -62,6 +63,12 @@ def _shared(request: Play) -> Play:
 @lru_cache(maxsize=256)
 def _shared_tracks(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
     return tracks
+
+
+@lru_cache(maxsize=256)
+def _playing_notice(stream_id: str) -> bytes:
+    """Encoded: each mailbox keeps it until its client has confirmed it."""
+    return encode(PlayerStateNotice(stream_id, PlayerState.PLAYING))
 
 
 def _tracks(infos: Iterable[TrackInfo]) -> tuple[Track, ...]:
@@ -371,7 +378,7 @@ class Playing:
         member.send(SlotBound(play.stream_id, event.mid, event.kind, event.rtp_timestamp))
         if not play.flowing:
             play.flowing = True
-            member.send(PlayerStateNotice(play.stream_id, PlayerState.PLAYING))
+            member.mailbox.send(_playing_notice(play.stream_id))
 
     def _stream_event(self, member: Member, stream_id: str, event: StreamEvent) -> None:
         play = member.plays.get(stream_id)
