@@ -339,11 +339,7 @@ impl Session for EgressViewer {
         if !outlet.take(header.sequence) {
             return Err(WriteError::Repeated);
         }
-        let leaves = Moment::new(self.opened, batch.leaves_at(now));
-        let moment = Moment {
-            send_time: leaves.send_time,
-            ..Moment::new(self.opened, now)
-        };
+        let moment = Moment::new(self.opened, batch.leaves_at(now));
         let transport = self.estimate.as_ref().map_or(0, |estimate| estimate.next());
         let starts = !outlet.flows();
         let mut sent = 0;

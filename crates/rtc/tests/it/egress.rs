@@ -242,6 +242,8 @@ fn a_worker_that_is_late_is_no_queue_on_the_path() {
         let rtp = header(100 + number, (number * 1_800) as u32);
         // Its turns get longer and longer, and this viewer's turn comes at their end.
         rig.write_late(ms(number), 0, &picture, rtp);
+        let allowance = rig.session.allowance(rig.now);
+        assert!(allowance.is_none_or(|a| !a.congested), "{number}");
         rig.run(ms(20));
     }
     let allowance = rig.session.allowance(rig.now).unwrap();

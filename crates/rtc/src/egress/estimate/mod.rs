@@ -63,8 +63,8 @@ impl Estimate {
         self.departures.next()
     }
 
-    /// The packet with the next number left. `now_ms` is the session's time, `send_time` the same in 6.18 fixed-point
-    /// seconds.
+    /// The packet with the next number left, at `now_ms` of the session's time and `send_time`, the same in 6.18
+    /// fixed-point seconds.
     #[inline]
     pub(super) fn departed(&mut self, now_ms: u32, send_time: u32, size: usize) {
         self.departures.push(send_time, size);
@@ -143,7 +143,10 @@ impl Estimate {
             .remote
             .filter(|(_, at)| now_ms.wrapping_sub(*at) < REMOTE_MS)
             .map(|(rate, _)| rate as f64);
-        let silent = self.waiting_ms.map(|since| now_ms.wrapping_sub(since));
+        // What left late in a turn is dated after the turn's time.
+        let silent = self
+            .waiting_ms
+            .map(|since| (now_ms.wrapping_sub(since) as i32).max(0) as u32);
         let measured = self
             .heard_ms
             .filter(|_| silent.is_none_or(|silent| silent < GIVEN_UP_MS));
