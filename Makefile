@@ -156,10 +156,13 @@ tsc: setup
 eslint: setup
 	@$(STEP) $@ npm --prefix web run --silent lint
 
+# What the oracle cannot do: handshakes where half gets lost, an estimate of the path and what is sent by it.
+BEYOND_ORACLE := connect::with_half narrow:: loss::a_link_with_a_rate first_frame::an_older_key_frame
+
 test-rust: setup
 	@$(STEP) 'cargo test' $(CARGO) test $(LOCKED) --quiet --workspace
 	@$(STEP) 'same, with the oracle' $(CARGO) test $(LOCKED) --quiet -p sanderling-sfu -p sanderling-lab \
-		--features sanderling-sfu/str0m-viewer
+		--features sanderling-sfu/str0m-viewer -- $(BEYOND_ORACLE:%=--skip %)
 
 test-web: build
 	@$(STEP) 'web tests' npm --prefix web test --silent
