@@ -152,6 +152,7 @@ impl Client {
     }
 
     /// Answer the server's own offer. Returns the answer.
+    #[cfg(not(feature = "str0m-viewer"))]
     pub fn accept(&mut self, now: Instant, offer: &str) -> String {
         // str0m would be the DTLS server of an actpass offer; browsers choose active (RFC 8829 section 5.3.1), and so has it.
         let offer = offer.replace("a=setup:actpass", "a=setup:passive");
