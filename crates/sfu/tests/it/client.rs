@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive, TcpType};
@@ -156,7 +156,7 @@ impl Client {
     pub fn accept(&mut self, now: Instant, offer: &str) -> String {
         // str0m would be the DTLS server of an actpass offer; browsers choose active (RFC 8829 section 5.3.1), and so has it.
         let offer = offer.replace("a=setup:actpass", "a=setup:passive");
-        let offer = SdpOffer::from_sdp_string(&offer).unwrap();
+        let offer = str0m::change::SdpOffer::from_sdp_string(&offer).unwrap();
         let answer = self.rtc.sdp_api().accept_offer(offer).unwrap();
         self.drive(now);
         answer.to_sdp_string()
