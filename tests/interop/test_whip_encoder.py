@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import av
 import httpx
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from scenario.signalling import LIMIT_S, Stage, stage
-from scenario.whip_client import Endpoint, peer, post, session
+from scenario.whip_client import SDP, Endpoint, peer, post, session
 
 pytestmark = pytest.mark.processes
 
@@ -65,11 +66,20 @@ async def test_ffmpeg_publishes_and_is_heard(tmp_path: Path) -> None:
             (stream,) = (await bob.notice("stream_notice", update=0))["streams"]
             assert [track["codec"] for track in stream["tracks"]] == ["opus", "H264"]
             whep = Endpoint(f"{on.server.url}/whep/{path}", on.server.token(on.project, "viewer"))
-            # The peer of these tests has no decoder for H.264: it is told so, by name, instead of a black picture.
+            # The peer of these tests has no decoder for H.264: it is told so, by name, instead of a black picture. Who
+            # takes SDP for an answer gets an offer of what there is.
             async with peer("recvonly") as viewer:
-                refused = await post(http, whep, await viewer.offer())
+                offer = await viewer.offer()
+                refused = await post(http, whep, offer, accept="application/problem+json")
                 assert (refused.status_code, refused.json()["code"]) == (406, 1004080)
                 assert "H264" in refused.json()["detail"]
+                countered = await post(http, whep, offer)
+                assert (countered.status_code, countered.headers["content-type"].split(";")[0]) == (406, SDP)
+                assert " H264/90000" in countered.text and " VP8/90000" not in countered.text
+                gone = await http.delete(
+                    urljoin(whep.url, countered.headers["location"]), headers=whep.headers()
+                )
+                assert gone.status_code == 200
             # Its sound plays; its pictures arrive with it.
             async with peer("recvonly", video=False) as listener, session(http, whep, listener):
                 async with asyncio.timeout(LIMIT_S):
