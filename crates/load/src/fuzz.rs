@@ -72,15 +72,12 @@ pub fn control(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sanderling_media::fuzz::Words;
 
-    /// Bytes that are the same each time (SplitMix64), some of them out of `seeds`.
+    /// Bytes that are the same each time, some of them out of `seeds`.
     fn try_many(seeds: &[&[u8]], target: fn(&[u8])) {
-        let mut state = 1_u64;
-        let mut next = move || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let word = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            (word ^ word >> 31) as usize
-        };
+        let mut words = Words(1);
+        let mut next = move || words.draw() as usize;
         for round in 0..20_000 {
             let mut data = seeds[round % seeds.len()].to_vec();
             if round % 4 == 0 {

@@ -99,36 +99,46 @@ fn check(gop: &GopCache) {
     }
 }
 
-/// Some instant: nothing here depends on which.
+/// Words that are the same each time (SplitMix64), so that entry points run on every `cargo test`.
+#[derive(Debug, Clone)]
+pub struct Words(pub u64);
+
+impl Words {
+    /// The next word.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Fewer than `limit` bytes.
+    pub fn bytes(&mut self, limit: u64) -> Vec<u8> {
+        (0..self.draw() % limit)
+            .map(|_| self.draw() as u8)
+            .collect()
+    }
+}
+
+/// Where the clock of every run begins: nothing depends on when that is.
 #[allow(
     clippy::disallowed_methods,
     reason = "an Instant can only be had from the clock; this one is never compared"
 )]
-fn epoch() -> Instant {
+pub fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(Instant::now)
 }
 
 #[cfg(test)]
 mod tests {
-    /// A cheap generator (splitmix64), so that the entry points run on every `cargo test`.
-    fn bytes(seed: u64) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        let length = (next() % 80) as usize;
-        (0..length).map(|_| next() as u8).collect()
-    }
+    use super::Words;
 
     #[test]
     fn random_bytes_never_panic() {
         for seed in 0..20_000 {
-            let data = bytes(seed);
+            let data = Words(seed).bytes(80);
             super::datagram(&data);
             super::payload(&data);
             super::cache(&data);

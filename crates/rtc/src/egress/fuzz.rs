@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use sanderling_media::fuzz::epoch;
 use sanderling_media::{Codec, Extensions, Kind, LayerStore, Packet, Path, Protocol};
 
 use sctp_proto::{ClientConfig, DatagramEvent, Endpoint, Payload, PayloadProtocolIdentifier};
@@ -342,43 +343,21 @@ fn certificate() -> Option<&'static Certificate> {
     CERTIFICATE.get_or_init(Certificate::generate).as_ref()
 }
 
-/// Where the clock of every run begins.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "an Instant can only be had from the clock; this one is never compared"
-)]
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
-}
-
 #[cfg(test)]
 mod tests {
-    /// A cheap generator (splitmix64), so that the entry points run on every `cargo test`.
-    fn bytes(seed: u64) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        let length = (next() % 300) as usize;
-        (0..length).map(|_| next() as u8).collect()
-    }
+    use sanderling_media::fuzz::Words;
 
     #[test]
     fn random_bytes_are_no_authentic_stun() {
         for seed in 0..2_000 {
-            super::stun(&bytes(seed));
+            super::stun(&Words(seed).bytes(300));
         }
     }
 
     #[test]
     fn random_bytes_are_harmless_rtcp() {
         for seed in 0..20_000 {
-            let mut data = bytes(seed);
+            let mut data = Words(seed).bytes(300);
             super::rtcp(&data);
             // With good headers at the front the parsers behind them are reached.
             for (at, kind) in [(0, 201), (32, 205), (64, 206)] {
@@ -393,14 +372,14 @@ mod tests {
     #[test]
     fn random_bytes_begin_no_handshake() {
         for seed in 0..5_000 {
-            super::hello(&bytes(seed));
+            super::hello(&Words(seed).bytes(300));
         }
     }
 
     #[test]
     fn peers_of_any_kind_are_survived_by_the_data_channels() {
         for seed in 0..1_000 {
-            super::sctp(&bytes(seed));
+            super::sctp(&Words(seed).bytes(300));
         }
         // Nothing changed: the beginning, a message, and more.
         let steps = [[0; 4], [0; 4], [0; 4], [3, 0, 8, 1], [0; 4], [0; 4]];
@@ -410,7 +389,7 @@ mod tests {
     #[test]
     fn sessions_survive_random_lives() {
         for seed in 0..300 {
-            super::operations(&bytes(seed));
+            super::operations(&Words(seed).bytes(300));
         }
     }
 }

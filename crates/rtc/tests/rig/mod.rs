@@ -210,14 +210,16 @@ impl<S: Engine> Rig<S> {
         if let Some(label) = channel {
             changes.add_channel(label.to_owned());
         }
-        let distinct: std::collections::HashSet<_> = mids.iter().collect();
-        if distinct.len() < mids.len() {
-            // The client draws them by lot, three letters each.
+        let (offer, pending) = changes.apply().unwrap();
+        let text = offer.to_sdp_string();
+        let mut sections = text.lines().filter(|line| line.starts_with("a=mid:"));
+        let mut distinct = std::collections::HashSet::new();
+        if !sections.all(|section| distinct.insert(section)) {
+            // The client draws them by lot, three letters each, that of the channel too.
             return Self::in_direction(now, certificate, slots, direction, channel, set_up, change);
         }
-        let (offer, pending) = changes.apply().unwrap();
         let config = config(now, certificate, 5);
-        let (session, answer) = S::open(now, &change(offer.to_sdp_string()), config).unwrap();
+        let (session, answer) = S::open(now, &change(text), config).unwrap();
         let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
         rtc.sdp_api().accept_answer(pending, answer).unwrap();
         Self {

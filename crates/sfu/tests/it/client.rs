@@ -16,6 +16,8 @@ pub struct Client {
     pub rtc: Rtc,
     pub address: SocketAddr,
     pending: Option<SdpPendingOffer>,
+    /// Sections that were offered.
+    mids: Vec<Mid>,
     wake: Instant,
     pub connected: bool,
     pub closed: bool,
@@ -62,6 +64,7 @@ impl Client {
             rtc,
             address,
             pending: None,
+            mids: Vec::new(),
             wake: now,
             connected: false,
             closed: false,
@@ -78,14 +81,22 @@ impl Client {
 
     /// An offer with these sections added.
     pub fn offer(&mut self, sections: &[(MediaKind, Direction)]) -> (String, Vec<Mid>) {
-        let mut api = self.rtc.sdp_api();
-        let mids = sections
-            .iter()
-            .map(|(kind, direction)| api.add_media(*kind, *direction, None, None, None))
-            .collect();
-        let (offer, pending) = api.apply().unwrap();
-        self.pending = Some(pending);
-        (offer.to_sdp_string(), mids)
+        loop {
+            let mut api = self.rtc.sdp_api();
+            let mids: Vec<Mid> = sections
+                .iter()
+                .map(|(kind, direction)| api.add_media(*kind, *direction, None, None, None))
+                .collect();
+            // str0m draws them by lot, three characters each, without a look at those that there are.
+            let all: Vec<&Mid> = self.mids.iter().chain(&mids).collect();
+            if (1..all.len()).any(|at| all[..at].contains(&all[at])) {
+                continue;
+            }
+            let (offer, pending) = api.apply().unwrap();
+            self.pending = Some(pending);
+            self.mids.extend(&mids);
+            return (offer.to_sdp_string(), mids);
+        }
     }
 
     /// An offer of one video section in layers.
