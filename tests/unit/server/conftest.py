@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -18,8 +18,6 @@ from sanderling.server.registry import InProcessRegistry
 from sanderling.server.rooms import Connection, RoomManager
 from sanderling.server.rooms.context import RoomContext
 from sanderling.server.storage import Project
-from sanderling.server.storage.base import new_project
-from sanderling.server.storage.settings import change_settings
 from sanderling.signaling.codec import decode_server
 from sanderling.signaling.messages import (
     ClientMessage,
@@ -36,45 +34,11 @@ from sanderling.signaling.messages import (
     User,
 )
 from sanderling.testing.fake_engine import Engine, FakeModule, make_offer
+from sanderling.testing.memory_storage import NOW, MemoryStorage
 
 M = TypeVar("M")
 
-NOW = 1_700_000_000.0
 VIEWER = make_offer("recvonly", audio=2, video=2, video_codecs=("VP8", "H264"))
-
-
-class MemoryStorage:
-    """Projects in a dictionary."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, Project] = {}
-
-    async def open(self) -> None: ...
-
-    async def aclose(self) -> None: ...
-
-    async def check(self) -> None: ...
-
-    async def project(self, app_id: int) -> Project | None:
-        await asyncio.sleep(0)  # as a database would, let others run in between
-        return self.rows.get(app_id)
-
-    async def projects(self) -> list[Project]:
-        return list(self.rows.values())
-
-    async def create_project(
-        self, name: str, *, l3: bool = False, max_plays: int = 12, settings: dict[str, Any] | None = None
-    ) -> Project:
-        project = new_project(name, l3=l3, max_plays=max_plays, now=NOW)
-        project = replace(project, settings=change_settings(project.settings, settings or {}))
-        self.rows[project.app_id] = project
-        return project
-
-    async def update_project(self, app_id: int, **changes: Any) -> Project:
-        if (settings := changes.pop("settings", None)) is not None:
-            changes["settings"] = change_settings(self.rows[app_id].settings, settings)
-        self.rows[app_id] = replace(self.rows[app_id], **{k: v for k, v in changes.items() if v is not None})
-        return self.rows[app_id]
 
 
 @dataclass
