@@ -65,6 +65,22 @@ async def test_a_second_login_voids_the_claims_of_the_first(registry):
     assert await registry.claim_stream(stream("s2")) is None
 
 
+async def test_the_rooms_of_an_app_id_are_those_with_a_session(registry):
+    for entry in (session("s1"), session("s2", "bob", room_id="other"), session("s3", app_id=2, room_id="third")):
+        await registry.claim_user(entry)
+    assert sorted(await registry.rooms(1)) == ["other", "room"]
+    await registry.release_session(1, "bob", "s2")
+    assert await registry.rooms(1) == ("room",)
+    assert await registry.rooms(3) == ()
+
+
+async def test_the_sessions_of_a_room_come_in_the_order_of_their_logins(registry):
+    for number in (3, 1, 2):
+        await registry.claim_user(session(f"s{number}", f"user{number}"))
+    found = await registry.room_sessions(1, "room")
+    assert [entry.session_id for entry in found] == ["s3", "s1", "s2"]
+
+
 async def test_only_the_holder_changes_or_frees_an_entry(registry):
     await registry.claim_user(session("s1"))
     await registry.claim_user(session("s2", "bob"))

@@ -1,4 +1,4 @@
-"""Media in the lab: transports of the SDK and the stand-in engine of the server, and pictures that get from one to the other."""
+"""Media in the lab: transports of the SDK, the stand-in engine of the server, and pictures that get across."""
 
 from __future__ import annotations
 

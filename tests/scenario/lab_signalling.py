@@ -111,7 +111,9 @@ class LabNetwork:
         task.add_done_callback(self._tasks.discard)
         return socket
 
-    async def _serve(self, serve: Callable[[WebSocket], Any], socket: LabSocket, up: Wire, down: Wire) -> None:
+    async def _serve(
+        self, serve: Callable[[WebSocket], Any], socket: LabSocket, up: Wire, down: Wire
+    ) -> None:
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "websocket.send":
                 down.put(message["text"])
@@ -120,7 +122,12 @@ class LabNetwork:
                 kind = ConnectionClosedOK if code == 1000 else ConnectionClosedError
                 down.put(kind(Close(code, message.get("reason") or ""), None))
 
-        scope = {"type": "websocket", "path": "/ws", "headers": [], "client": ("192.0.2.1", next(self._ports))}
+        scope = {
+            "type": "websocket",
+            "path": "/ws",
+            "headers": [],
+            "client": ("192.0.2.1", next(self._ports)),
+        }
         up.put({"type": "websocket.connect"})
         await serve(WebSocket(scope, up.take, send))
         self._sockets.pop(socket, None)

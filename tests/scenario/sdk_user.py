@@ -44,9 +44,7 @@ async def push(source: CustomVideoSource) -> None:
 class SdkUser:
     """See ``bodies.User``. ``cut`` and ``mend``: what happens to this user's way to the server."""
 
-    def __init__(
-        self, user_id: str, profile: EngineProfile, token: str, cut: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, user_id: str, profile: EngineProfile, token: str, cut: Callable[[bool], None]) -> None:
         self._id = user_id
         self._token = token
         self._cut = cut

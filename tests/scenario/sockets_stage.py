@@ -1,7 +1,9 @@
-"""A stage for bodies on real sockets: a server in a process of its own, real media, and a relay to cut for each user."""
+"""A stage for bodies on real sockets: a server process, real media, and a relay to cut for each user."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -35,7 +37,11 @@ class SocketsStage:
         return user
 
     async def kick(self, room: str, user_id: str, reason: str) -> None:
-        raise NotImplementedError
+        # By the command line, as operators do.
+        command = (sys.executable, "-m", "sanderling.cli.main", "room", "kick", room, user_id)
+        where = ("--reason", reason, "--url", self.node.url, "--state", str(self.node.state))
+        process = await asyncio.create_subprocess_exec(*command, *where, stdout=asyncio.subprocess.DEVNULL)
+        assert await process.wait() == 0
 
     async def restart(self) -> None:
         await self.node.kill()

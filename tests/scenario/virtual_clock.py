@@ -1,4 +1,4 @@
-"""An event loop whose clock stands still while anything happens, and jumps to the next appointment when nothing does."""
+"""An event loop whose clock stands still while anything happens, and else jumps to the next appointment."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the call
             future.set_exception(error)
         return future
 

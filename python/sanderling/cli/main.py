@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("sanderling.cli.commands.serve", "serve"),
     "health": ("sanderling.cli.commands.health", "health"),
     "project": ("sanderling.cli.commands.project", "app"),
+    "room": ("sanderling.cli.commands.room", "app"),
     "token": ("sanderling.cli.commands.token", "app"),
     "demo": ("sanderling.cli.commands.demo", "demo"),
     "bench": ("sanderling.cli.commands.bench", "app"),

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from sanderling.bridge.engine import NativeModule
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.server.config import ServerConfig
-from sanderling.server.http import operations, whep, whip
+from sanderling.server.http import operations, server_api, whep, whip
 from sanderling.server.http.exchange import here
 from sanderling.server.http.media_sessions import MediaSessions
 from sanderling.server.http.page import mount_page
@@ -62,7 +62,7 @@ class _Application(FastAPI):
 
 def _api() -> _Application:
     app = _Application(title="Sanderling", docs_url=None, redoc_url=None, openapi_url=None)
-    for part in (operations, whip, whep):
+    for part in (operations, whip, whep, server_api):
         app.include_router(part.router)
     return app
 
@@ -87,6 +87,7 @@ def create_app(services: Services) -> FastAPI:
     app = _api()
     app.state.services = services
     app.state.media_sessions = MediaSessions(services.rooms, services.storage)
+    app.state.server_api = server_api.ServerApi(services)
     # Where a session belongs: on a node alone always here.
     app.state.locate = here
 

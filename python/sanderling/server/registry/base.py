@@ -32,6 +32,8 @@ class SessionEntry:
     user_name: str = ""
     key: str = field(default="", repr=False)
     """What has to be shown to open another session beside this one."""
+    since: float = 0.0
+    """When it logged in, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class StreamEntry:
     publisher: SessionHandle | None = None
     stream: Stream | None = None
     live: bool = False
+    since: float = 0.0
+    """When it was published, in Unix seconds."""
 
 
 class Refusal(Enum):
@@ -137,8 +141,11 @@ class Registry(Protocol):
     async def sessions(self, app_id: int, user_id: str) -> tuple[SessionEntry, ...]:
         """The sessions of a user."""
 
+    async def rooms(self, app_id: int) -> tuple[str, ...]:
+        """The rooms of an AppID that have a session in them."""
+
     async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
-        """The sessions in a room."""
+        """The sessions in a room, in the order of their logins."""
 
     async def ban(self, app_id: int, what: str, until: float) -> None:
         """Shut something out until a Unix time in seconds: "user:ID" or "stream:ID". One in the past lifts it."""

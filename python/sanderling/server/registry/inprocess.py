@@ -163,6 +163,10 @@ class InProcessRegistry:
         """See ``Registry.sessions``."""
         return self._users.get((app_id, user_id), ())
 
+    async def rooms(self, app_id: int) -> tuple[str, ...]:
+        """See ``Registry.rooms``."""
+        return tuple(room_id for app, room_id in self._rooms if app == app_id)
+
     async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
         """See ``Registry.room_sessions``."""
         room = self._rooms.get((app_id, room_id))

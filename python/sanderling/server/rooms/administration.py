@@ -1,30 +1,52 @@
-"""What the server's operator does to rooms: kick, shut out, close, forbid. On whatever node the session is."""
+"""What the server's operator does to rooms: kick, shut out, close, forbid, speak, look. On whatever node they are."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.ids import parse_stream_id
-from sanderling.server.bus.base import session_subject
-from sanderling.server.registry import SessionEntry
+from sanderling.server.bus.base import room_subject, session_subject
+from sanderling.server.registry import SessionEntry, StreamEntry
 from sanderling.server.rooms.context import RoomContext
-from sanderling.server.rooms.events import Forbid, Kick, encode_event
+from sanderling.server.rooms.events import Forbid, Kick, RoomNotice, encode_event
+from sanderling.server.rooms.messaging import check_text
+from sanderling.signaling.codec import encode
+from sanderling.signaling.messages import BarrageNotice, BroadcastNotice, CommandNotice, User
 
-__all__ = ["Administration"]
+__all__ = ["Administration", "Present"]
 
 log = structlog.get_logger("rooms")
 
 LONGEST_REASON = 256
 """Bytes of a custom reason (product-facts 1.2)."""
+FOREVER_S = 10 * 365 * 86_400.0
+"""Ten years: until it is lifted."""
+MOST_STREAMS = 10_000
+"""Streams of one room that are looked through at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A user in a room."""
+
+    user: User
+    session_id: str
+    since: float
+    """When it logged in, in Unix seconds."""
+    publishing: bool
 
 
 class Administration:
     """See the module. ``reason`` reaches the clients concerned; at most 256 bytes, else 1000017."""
 
-    def __init__(self, context: RoomContext) -> None:
+    def __init__(self, context: RoomContext, stamp: Callable[[], tuple[int, int]]) -> None:
         self._context = context
+        self._stamp = stamp
 
     async def kick(self, app_id: int, room_id: str, user_id: str, reason: str = "") -> bool:
         """End a user's session in a room (1002055 for it); whether there was one."""
@@ -50,11 +72,19 @@ class Administration:
         for entry in await self._context.registry.sessions(app_id, user_id):
             self._kick(entry, reason)
 
+    async def forbid_user(self, app_id: int, user_id: str, seconds: float) -> float:
+        """Refuse a user's logins for so long (1002066), and let its sessions be; until when, in Unix seconds."""
+        until = self._context.clock() + seconds
+        await self._context.registry.ban(app_id, f"user:{user_id}", until)
+        return until
+
     async def allow_user(self, app_id: int, user_id: str) -> None:
         """Lift a ban."""
         await self._context.registry.ban(app_id, f"user:{user_id}", 0.0)
 
-    async def forbid_stream(self, app_id: int, stream_id: str, seconds: float, reason: str = "") -> bool:
+    async def forbid_stream(
+        self, app_id: int, stream_id: str, seconds: float = FOREVER_S, reason: str = ""
+    ) -> bool:
         """End a stream and forbid its ID for so long (1003025); whether it was published."""
         check_reason(reason)
         parse_stream_id(stream_id)
@@ -70,6 +100,74 @@ class Administration:
     async def allow_stream(self, app_id: int, stream_id: str) -> None:
         """Let a forbidden streamID be published again."""
         await self._context.registry.ban(app_id, f"stream:{stream_id}", 0.0)
+
+    # ------------------------------------------------------------------------------------------- speaking
+
+    async def broadcast(self, app_id: int, room_id: str, sender: User, text: str) -> int:
+        """A message to the room under any user's name: its ID. That user does not get it. 1009001, 1009002."""
+        check_text(text)
+        number, now_ms = self._stamp()
+        await self._tell(app_id, room_id, BroadcastNotice(number, text, now_ms, sender))
+        return number
+
+    async def barrage(self, app_id: int, room_id: str, sender: User, text: str) -> int:
+        """The same as a barrage message, which is dropped for who does not keep up."""
+        check_text(text)
+        number, now_ms = self._stamp()
+        await self._tell(app_id, room_id, BarrageNotice(number, text, now_ms, sender), droppable=True)
+        return number
+
+    async def command(
+        self, app_id: int, room_id: str, sender: User, text: str, to: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """A custom command to some users or the room; those of ``to`` who are not there. 1009001, 1009002."""
+        check_text(text)
+        there = {entry.user_id for entry in await self._context.registry.room_sessions(app_id, room_id)}
+        reached = tuple(user_id for user_id in to if user_id in there)
+        if reached or not to:
+            number, now_ms = self._stamp()
+            await self._tell(app_id, room_id, CommandNotice(number, text, now_ms, sender), to=reached)
+        return tuple(user_id for user_id in to if user_id not in there)
+
+    async def _tell(
+        self,
+        app_id: int,
+        room_id: str,
+        notice: BroadcastNotice | BarrageNotice | CommandNotice,
+        *,
+        to: tuple[str, ...] = (),
+        droppable: bool = False,
+    ) -> None:
+        senders = await self._context.registry.sessions(app_id, notice.user.user_id)
+        own = next((entry.session_id for entry in senders if entry.room_id == room_id), "")
+        event = RoomNotice(encode(notice), own, to=to, droppable=droppable)
+        self._context.bus.publish(room_subject(app_id, room_id), encode_event(event))
+
+    # -------------------------------------------------------------------------------------------- looking
+
+    async def rooms(self, app_id: int) -> tuple[str, ...]:
+        """The rooms of a project that somebody is in."""
+        return await self._context.registry.rooms(app_id)
+
+    async def users(self, app_id: int, room_id: str) -> tuple[Present, ...]:
+        """Who is in a room, in the order of their logins; nobody when there is no such room."""
+        hosts = {entry.session_id for entry in await self.streams(app_id, room_id)}
+        found = await self._context.registry.room_sessions(app_id, room_id)
+        return tuple(
+            Present(
+                User(entry.user_id, entry.user_name), entry.session_id, entry.since, entry.session_id in hosts
+            )
+            for entry in found
+        )
+
+    async def streams(self, app_id: int, room_id: str) -> list[StreamEntry]:
+        """The live streams of a room."""
+        return await self._context.registry.room_streams(app_id, room_id, after="", limit=MOST_STREAMS)
+
+    async def stream(self, app_id: int, stream_id: str) -> StreamEntry | None:
+        """A live stream, wherever it is."""
+        found = await self._context.registry.stream(app_id, stream_id)
+        return found if found is not None and found.live else None
 
     def _kick(self, entry: SessionEntry, reason: str) -> None:
         kick = Kick(

@@ -207,6 +207,7 @@ class Admission:
                 context.node,
                 member.user.user_name,
                 _key(member.secret),
+                context.clock(),
             ),
             beside=(beside.session_id, _key(beside.secret)) if beside.session_id else None,
             max_rooms=member.project.settings.max_rooms,

@@ -72,8 +72,8 @@ class RoomManager:
         self._presence = Presence(context, self._publishing, self._playing)
         self._credentials = Credentials(context)
         self._admission = Admission(context, self._presence, self._playing, self._credentials, rates)
-        self.administration = Administration(context)
         talk = Messaging(context, rates)
+        self.administration = Administration(context, talk.stamp)
         details = StreamDetails(context, self._publishing, rates)
         self._handlers: dict[type[ClientMessage], Handler] = {
             messages.Publish: self._publishing.publish,

@@ -50,6 +50,8 @@ class Publication:
     told: bool = False
     """The room was told."""
     ended: bool = False
+    since: float = 0.0
+    """When it was published, in Unix seconds."""
 
 
 @dataclass(slots=True, eq=False)

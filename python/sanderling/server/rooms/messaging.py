@@ -165,15 +165,20 @@ class Messaging:
         member.send(Ok(message.seq))
         self._tell(member, RoomExtraInfoNotice((info,)))
 
+    def stamp(self) -> tuple[int, int]:
+        """The ID of a message that is sent now, above all before it, and its time in Unix milliseconds."""
+        now_ms = self._now_ms()
+        self._last_id = max(self._last_id + 1, now_ms * IDS_IN_A_MS)
+        return self._last_id, now_ms
+
     def _now_ms(self) -> int:
         return int(self._context.clock() * 1000)
 
     def _sent(self, member: Member, seq: int) -> tuple[int, int]:
         """Reply, and return the message's ID and time."""
-        now_ms = self._now_ms()
-        self._last_id = max(self._last_id + 1, now_ms * IDS_IN_A_MS)
-        member.send(MessageSent(seq, self._last_id, now_ms))
-        return self._last_id, now_ms
+        number, now_ms = self.stamp()
+        member.send(MessageSent(seq, number, now_ms))
+        return number, now_ms
 
     def _tell(
         self, member: Member, notice: ServerMessage, *, to: tuple[str, ...] = (), droppable: bool = False

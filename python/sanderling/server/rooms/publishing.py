@@ -97,7 +97,9 @@ class Publishing:
                 hint="a streamID is unique in the AppID; choose another one",
             )
         handle = context.engine.reserve()
-        publication = Publication(message.channel, stream, handle, fingerprint_of(message.offer))
+        publication = Publication(
+            message.channel, stream, handle, fingerprint_of(message.offer), since=context.clock()
+        )
         member.publications[message.channel] = publication
         context.publishers[handle.session] = (member, publication)
         try:
@@ -202,6 +204,7 @@ class Publishing:
             publication.handle,
             stream,
             live=publication.live,
+            since=publication.since,
         )
         if not publication.ended:
             await self._context.registry.set_stream(entry)
