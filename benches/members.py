@@ -1,262 +1,284 @@
 """Two thousand real WebSocket members in one room: how fast they log in, how soon they hear a notice, what they cost.
 
-The server is `sanderling serve` in a process of its own; the members are bare sockets in this one, so that what is
-measured is the server's work and not a client library's. A notice's delay is from the moment its sender wrote it to the
-first byte of it at each other member, on one clock.
+The server is `sanderling serve` in a process of its own; the members are bare sockets in this one. A login is timed
+from its connection to the reply; a notice's delay is from the moment its sender wrote it to the first byte of it at
+each other member, on one clock. CPU is the server's, all threads, as the scheduler counted it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
-import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benches.crowd import Crowd, CrowdFailed, Visitor
+from sanderling.bench.open_files import allow_open_files
+from sanderling.bench.usage import cpu_seconds, resident_bytes
+from sanderling.bridge.load import load_generator
 from sanderling.server.storage import Project, SqliteStorage
 
-__all__ = ["Members", "measure"]
+__all__ = ["Level", "Members", "measure"]
 
-MEMBERS = 2_000
+ROOM_ID = "room"
+LEVELS = (500, 1_000, 2_000)
+"""Members at which notices are measured; the last is how many there are."""
+WITH_VIEWER = 200
+"""Members that log in with a viewer offer behind all others; their transports come up."""
+SLOTS = 4
+"""Streams that such a viewer has room for."""
 LOGINS_PER_S = 200.0
 NOTICES = 10
-HEARTBEAT_S = 10.0
-"""How often each member sends a sign of life, as the server asks it to."""
 SETTLE_S = 2.0
-"""Pause before memory is read, and between notices: the members' own notices have gone out by then."""
+"""Pause before anything is read: the members' own notices have gone out by then."""
+NOTICE_EVERY_S = 0.2
+"""Pause behind a notice that everybody heard; a room may have ten broadcasts a second, a user two."""
 LOGIN_LIMIT_S = 60.0
 HEARD_LIMIT_S = 30.0
-COUNTED = (b'{"type":"user_notice"', b'{"type":"online_count"', b'{"type":"broadcast_notice"')
-PING, PONG = 0x89, 0x8A
-"""First bytes of control frames (RFC 6455 section 5.5)."""
+CONNECT_LIMIT_S = 30.0
+
+
+class Level(msgspec.Struct, frozen=True):
+    """With so many members in the room."""
+
+    members: int
+    logins_per_s: float
+    """Reached on the way from the level before, of ``LOGINS_PER_S`` asked for."""
+    login_ms: dict[str, float]
+    notice_ms: dict[str, float]
+    cpu_ms_per_login: float
+    """The notices to those who are there included."""
+    cpu_us_per_notice: float
+    """For one notice to one member, without what the server does when nothing is sent."""
+    client_cpu: float
+    """Share of one core that the members themselves took during the logins."""
 
 
 class Members(msgspec.Struct, frozen=True):
     """Result of the bench."""
 
-    members: int
     deflate: bool
     """Whether the members offered permessage-deflate, as browsers do."""
+    levels: list[Level]
     login_ms: dict[str, float]
+    """Of all logins."""
     notice_ms: dict[str, float]
+    """With all members."""
     kib_per_member: float
     """Growth of the server's resident set."""
-    cpu_ms_per_login: float
-    """Of the server, the notices to those who are there included."""
-    cpu_us_per_notice: float
-    """Of the server, for one notice to one member, without what it does when nothing is sent."""
+    kib_per_viewer: float
+    """The same for members with a viewer transport."""
 
     def line(self) -> str:
         """Return the figures as one line."""
-        login, notice = self.login_ms, self.notice_ms
+        login, last = self.login_ms, self.levels[-1]
+
+        def by_level(name: str) -> str:
+            return "/".join(f"{getattr(level, name):.3g}" for level in self.levels)
+
         return (
-            f"{self.members} members{', deflate' if self.deflate else ''}: login {login['p50']:.0f}/{login['p95']:.0f} "
-            f"ms, notice {notice['p50']:.0f}/{notice['p95']:.0f} ms (p50/p95), {self.kib_per_member:.0f} KiB each, "
-            f"{self.cpu_ms_per_login:.1f} ms CPU a login, {self.cpu_us_per_notice:.0f} µs CPU a notice and member"
+            f"{'/'.join(str(level.members) for level in self.levels)} members"
+            f"{', deflate' if self.deflate else ''}: {by_level('logins_per_s')} logins/s of {LOGINS_PER_S:.0f}, "
+            f"login {login['p50']:.1f}/{login['p95']:.1f} ms, notice to {last.members} "
+            f"{self.notice_ms['p50']:.0f}/{self.notice_ms['p95']:.0f} ms (p50/p95), "
+            f"{by_level('cpu_ms_per_login')} ms CPU a login, "
+            f"{by_level('cpu_us_per_notice')} µs CPU a notice and member, {self.kib_per_member:.0f} KiB each, "
+            f"{self.kib_per_viewer:.0f} KiB with a viewer of {SLOTS}; "
+            f"the members took {by_level('client_cpu')} of a core"
         )
 
 
-class _Member(asyncio.Protocol):
-    """A WebSocket client that only notes when things come (RFC 6455; nothing it sends is long)."""
+class _Server:
+    """`sanderling serve`."""
 
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._received = 0
-        """Messages that count (docs/protocol.md section 3.4), so that the server need not keep them."""
-        self._next: asyncio.TimerHandle | None = None
-        self.opened = asyncio.Event()
-        self.logged_in = asyncio.Event()
-        self.heard_at = 0.0
-        """When the first bytes of a notice came since it was last set to 0."""
+    def __init__(self, state: Path) -> None:
+        self.project = asyncio.run(_project(state))
+        self.process = subprocess.Popen(
+            (*(sys.executable, "-m", "sanderling.cli.main", "serve", "--port", "0", "--media-ports", "0"),
+             *("--state", str(state), "--ready-json")),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "SANDERLING_LOGINS_PER_S": "0", "SANDERLING_LOG_LEVEL": "warning"},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise OSError(f"the server ended with {self.process.wait()} before it began")
+        self.port = int(json.loads(line)["port"])
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def cpu_s(self) -> float:
+        return cpu_seconds(self.process.pid)
 
-    def upgrade(self, *, deflate: bool) -> None:
-        """Ask for a WebSocket."""
-        key = base64.b64encode(os.urandom(16)).decode()
-        extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if deflate else ""
-        self._write(
-            f"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n".encode()
-        )
+    def resident(self) -> int:
+        return resident_bytes(self.process.pid)
 
-    def _write(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._transport.write(data)
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send one message as a masked text frame (the mask is 0)."""
-        data = json.dumps(message).encode()
-        size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + len(data).to_bytes(2, "big")
-        self._write(b"\x81" + size + bytes(4) + data)
-
-    def data_received(self, data: bytes) -> None:
-        if data[0] == PING:
-            size = data[1]
-            self._write(bytes((PONG, 0x80 | size)) + bytes(4) + data[2 : 2 + size])
-            data = data[2 + size :]
-            if not data:
-                return
-        self._received += sum(data.count(kind) for kind in COUNTED)
-        if not self.heard_at and b"broadcast_notice" in data:
-            self.heard_at = time.perf_counter()
-        if not self.opened.is_set():
-            assert data.startswith(b"HTTP/1.1 101"), data[:200]
-            self.opened.set()
-        elif not self.logged_in.is_set():
-            # The first frame behind the handshake is the reply to the login.
-            self.logged_in.set()
-
-    def live(self) -> None:
-        """Send signs of life from now on."""
-        self.send({"type": "heartbeat", "seq": 1_000_000, "received": self._received})
-        self._next = asyncio.get_running_loop().call_later(HEARTBEAT_S, self.live)
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._next is not None:
-            self._next.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate()
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+async def _project(state: Path) -> Project:
+    storage = SqliteStorage(state)
+    await storage.open()
+    try:
+        return await storage.create_project("bench", l3=True)
+    finally:
+        await storage.aclose()
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    values = [*values, *values] if len(values) == 1 else values
     cuts = statistics.quantiles(values, n=100)
     return {"p50": round(cuts[49], 1), "p95": round(cuts[94], 1), "max": round(max(values), 1)}
 
 
-class _Server:
-    """`sanderling serve` and what the system says of it."""
+class _Run:
+    """One server, one crowd, level by level."""
 
-    def __init__(self, process: asyncio.subprocess.Process, host: str, port: int) -> None:
-        self.process = process
-        self.host, self.port = host, port
+    def __init__(self, server: _Server, crowd: Crowd) -> None:
+        self._server = server
+        self._crowd = crowd
+        self._seq = 1
 
-    def resident(self) -> int:
-        text = Path(f"/proc/{self.process.pid}/statm").read_text()
-        return int(text.split()[1]) * resource.getpagesize()
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def _start(state: Path) -> tuple[_Server, Project]:
-    storage = SqliteStorage(state)
-    await storage.open()
-    project = await storage.create_project("bench", l3=True)
-    await storage.aclose()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sanderling.cli.main", "serve", "--port", "0", "--media-ports", "0"),
-        *("--state", str(state), "--ready-json"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "SANDERLING_LOGINS_PER_S": "0", "SANDERLING_LOG_LEVEL": "warning"},
-    )
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    if not line:
-        raise OSError(f"the server ended with {await process.wait()} before it began")
-    ready = json.loads(line)
-    return _Server(process, "127.0.0.1", int(ready["port"])), project
-
-
-async def _log_in(server: _Server, project: Project, number: int, deflate: bool) -> tuple[_Member, float]:
-    loop = asyncio.get_running_loop()
-    _, member = await loop.create_connection(_Member, server.host, server.port)
-    began = time.perf_counter()
-    member.upgrade(deflate=deflate)
-    await member.opened.wait()
-    member.send(
-        {
+    def login(self, number: int, **more: Any) -> dict[str, Any]:
+        """The message with which a member comes."""
+        return {
             "type": "login",
             "seq": 1,
-            "app_id": project.app_id,
-            "room_id": "room",
+            "app_id": self._server.project.app_id,
+            "room_id": ROOM_ID,
             "user": {"user_id": f"user{number}", "user_name": f"User {number}"},
-            "app_sign": project.app_sign,
+            "app_sign": self._server.project.app_sign,
             "config": {"is_user_status_notify": True},
             "resumable": True,
+            **more,
         }
-    )
-    await member.logged_in.wait()
-    member.live()
-    return member, (time.perf_counter() - began) * 1000
 
+    def come(self, logins: Sequence[dict[str, Any]]) -> list[Visitor]:
+        """Log in, so many a second as asked for, and wait until all are in."""
+        crowd = self._crowd
+        began = time.perf_counter()
+        came: list[Visitor] = []
+        for number, login in enumerate(logins):
+            crowd.run(lambda: False, began + number / LOGINS_PER_S)
+            came.append(crowd.come(login))
+        waiting = list(came)
 
-async def _run(members: int, deflate: bool) -> Members:
-    with tempfile.TemporaryDirectory(prefix="sanderling-bench-") as folder:
-        server, project = await _start(Path(folder))
-        everybody: list[_Member] = []
+        def all_in() -> bool:
+            while waiting and waiting[-1].logged_in_at:
+                waiting.pop()
+            return not waiting
+
+        if not crowd.run(all_in, time.perf_counter() + LOGIN_LIMIT_S):
+            raise CrowdFailed(f"{len(waiting)} logins had no reply after {LOGIN_LIMIT_S:.0f} s")
+        return came
+
+    def level(self, members: int) -> tuple[Level, list[float]]:
+        """Let members come until there are so many, and measure."""
+        crowd, server = self._crowd, self._server
+        size = len(crowd.members)
+        cpu, own = server.cpu_s(), time.process_time()
+        came = self.come([self.login(number) for number in range(size, members)])
+        took = max(each.logged_in_at for each in came) - came[0].began
+        own = time.process_time() - own
+        crowd.pause(SETTLE_S)
+        cpu = server.cpu_s() - cpu
+        logins = [(each.logged_in_at - each.began) * 1000 for each in came]
+        delays, notice_cpu = self.notices()
+        level = Level(
+            members=members,
+            logins_per_s=round(len(came) / (took + 1 / LOGINS_PER_S), 1),
+            login_ms=_spread(logins),
+            notice_ms=_spread(delays),
+            cpu_ms_per_login=round(cpu / len(came) * 1000, 2),
+            cpu_us_per_notice=round(notice_cpu / NOTICES / members * 1e6, 1),
+            client_cpu=round(own / took, 2),
+        )
+        return level, logins
+
+    def notices(self) -> tuple[list[float], float]:
+        """Delays in milliseconds, and the server's CPU for all notices in seconds."""
+        crowd, server = self._crowd, self._server
+        # What the server does anyway, heartbeats among it, is not the notices' cost.
+        idle, began = server.cpu_s(), time.perf_counter()
+        crowd.pause(SETTLE_S)
+        idle = (server.cpu_s() - idle) / (time.perf_counter() - began)
+        cpu, began = server.cpu_s(), time.perf_counter()
+        delays: list[float] = []
+        for _ in range(NOTICES):
+            self._seq += 1
+            sender = crowd.members[self._seq % len(crowd.members)]
+            crowd.expect_notice(sender)
+            sent = time.perf_counter()
+            sender.send({"type": "broadcast", "seq": self._seq, "text": "hello, everybody"})
+            if not crowd.run(lambda: not crowd.unheard, sent + HEARD_LIMIT_S):
+                raise CrowdFailed(f"{crowd.unheard} members heard nothing for {HEARD_LIMIT_S:.0f} s")
+            delays += [(member.heard_at - sent) * 1000 for member in crowd.members if member is not sender]
+            crowd.pause(NOTICE_EVERY_S)
+        return delays, server.cpu_s() - cpu - idle * (time.perf_counter() - began)
+
+    def kib_per_viewer(self) -> float:
+        """Let members with a viewer transport come; how much the server grew by each."""
+        load = load_generator()
         try:
-            # Once through everything first: what is loaded with the first login is not a member's.
-            first, _ = await _log_in(server, project, -1, deflate)
-            first.close()
-            await asyncio.sleep(SETTLE_S)
-            resident, cpu = server.resident(), server.cpu_s()
-            loop = asyncio.get_running_loop()
-            began, tasks = loop.time(), []
-            for number in range(members):
-                await asyncio.sleep(max(0.0, began + number / LOGINS_PER_S - loop.time()))
-                tasks.append(loop.create_task(_log_in(server, project, number, deflate)))
-            async with asyncio.timeout(LOGIN_LIMIT_S):
-                logins = await asyncio.gather(*tasks)
-            everybody = [member for member, _ in logins]
-            await asyncio.sleep(SETTLE_S)
-            grown, login_cpu = server.resident() - resident, server.cpu_s() - cpu
-            delays, notice_cpu = await _notices(server, everybody)
+            resident = self._server.resident()
+            viewers = [load.open_viewer(slots=SLOTS, check=False, audio=True) for _ in range(WITH_VIEWER)]
+            first = len(self._crowd.members)
+            came = self.come(
+                [self.login(first + at, viewer_offer=offer) for at, (_, offer) in enumerate(viewers)]
+            )
+            for (viewer, _), member in zip(viewers, came, strict=True):
+                load.answer(viewer, json.loads(member.welcome)["viewer_answer"])
+            connected = self._crowd.run(
+                lambda: load.report()["connected"] >= WITH_VIEWER, time.perf_counter() + CONNECT_LIMIT_S
+            )
+            if not connected:
+                raise CrowdFailed(f"{load.report()['connected']} of {WITH_VIEWER} viewers were connected")
+            self._crowd.pause(SETTLE_S)
+            return (self._server.resident() - resident) / WITH_VIEWER / 1024
         finally:
-            for member in everybody:
-                member.close()
-            server.process.terminate()
-            await server.process.wait()
+            load.close()
+
+
+def measure(levels: Sequence[int] = LEVELS, *, deflate: bool = False) -> Members:
+    """Measure once; OSError when the server did not take it."""
+    allow_open_files(levels[-1] + 3 * WITH_VIEWER + 256)
+    with tempfile.TemporaryDirectory(prefix="sanderling-bench-") as folder:
+        server = _Server(Path(folder))
+        crowd = Crowd("127.0.0.1", server.port, deflate=deflate)
+        try:
+            run = _Run(server, crowd)
+            # Once through everything first: what is loaded with the first login is not a member's.
+            [first] = run.come([run.login(-1)])
+            crowd.leave(first)
+            crowd.pause(SETTLE_S)
+            resident = server.resident()
+            done, logins = [], []
+            for members in levels:
+                level, took = run.level(members)
+                done.append(level)
+                logins += took
+            grown = (server.resident() - resident) / levels[-1] / 1024
+            viewer = run.kib_per_viewer()
+        except CrowdFailed as error:
+            raise OSError(str(error)) from None
+        finally:
+            crowd.close()
+            server.stop()
     return Members(
-        members=members,
         deflate=deflate,
-        login_ms=_spread([taken for _, taken in logins]),
-        notice_ms=_spread(delays),
-        kib_per_member=round(grown / members / 1024, 1),
-        cpu_ms_per_login=round(login_cpu / members * 1000, 2),
-        cpu_us_per_notice=round(notice_cpu / NOTICES / members * 1e6, 1),
+        levels=done,
+        login_ms=_spread(logins),
+        notice_ms=done[-1].notice_ms,
+        kib_per_member=round(grown, 1),
+        kib_per_viewer=round(viewer, 1),
     )
-
-
-async def _notices(server: _Server, everybody: list[_Member]) -> tuple[list[float], float]:
-    """Delays in milliseconds, and the server's CPU for all notices in seconds."""
-    sender, *others = everybody
-    delays: list[float] = []
-    spent = 0.0
-    # What the server does anyway, heartbeats among it, is not the notices' cost.
-    idle = server.cpu_s()
-    await asyncio.sleep(2 * SETTLE_S)
-    idle = (server.cpu_s() - idle) / 2
-    for number in range(NOTICES):
-        for member in others:
-            member.heard_at = 0.0
-        cpu = server.cpu_s()
-        sent = time.perf_counter()
-        sender.send({"type": "broadcast", "seq": number + 2, "text": "hello, everybody"})
-        await asyncio.sleep(SETTLE_S)
-        async with asyncio.timeout(HEARD_LIMIT_S):
-            # One look now and then disturbs the server less than two thousand wake-ups here.
-            while not all(member.heard_at for member in others):  # noqa: ASYNC110
-                await asyncio.sleep(SETTLE_S)
-        heard = [member.heard_at for member in others]
-        delays += [(at - sent) * 1000 for at in heard]
-        spent += server.cpu_s() - cpu - idle
-    return delays, spent
-
-
-def measure(members: int = MEMBERS, *, deflate: bool = False) -> Members:
-    """Measure once."""
-    return asyncio.run(_run(members, deflate))

@@ -138,6 +138,80 @@ async def test_a_room_shows_who_has_arrived_and_no_one_else(registry):
     }
 
 
+async def test_changes_of_who_is_announced_are_numbered_by_whoever_makes_them(registry):
+    for name in ("alice", "bob", "carol", "dave"):
+        await registry.claim_user(session(f"s-{name}", name))
+    alice, bob = await arrive(registry, "s-alice"), await arrive(registry, "s-bob")
+    assert [(view.arrival, view.seen) for view in (alice, bob)] == [(1, 1), (2, 2)]
+    # Who is not announced changes nothing, neither by coming nor by going.
+    carol = await arrive(registry, "s-carol", notify=False)
+    assert (carol.arrival, carol.seen) == (0, 2)
+    assert await registry.depart("s-carol") == 0
+    # Who is there already does not arrive.
+    again = await arrive(registry, "s-alice")
+    assert (again.arrival, again.seen) == (0, 2)
+    assert await registry.depart("s-alice") == 3
+    assert await registry.depart("s-alice") == 0
+    assert await registry.release_session(1, "alice", "s-alice") == 0
+    assert (await arrive(registry, "s-dave")).arrival == 4
+    assert await registry.release_session(1, "bob", "s-other") == 0
+    assert await registry.release_session(1, "bob", "s-bob") == 5
+    assert await registry.release_session(1, "bob", "s-bob") == 0
+    assert await registry.depart("never") == 0
+
+
+async def test_who_replaces_a_session_learns_the_number_of_its_departure(registry):
+    await registry.claim_user(session("s0", "host"))
+    await arrive(registry, "s0")
+    await registry.claim_user(session("s1"))
+    await arrive(registry, "s1")
+    assert (await registry.claim_user(session("s2"))).departures == (3,)
+    # Its node is told nothing more of it, and s2 was not seen yet.
+    assert await registry.release_session(1, "alice", "s1") == 0
+    assert (await registry.claim_user(session("s3"))).departures == (0,)
+    assert (await arrive(registry, "s3")).arrival == 4
+
+
+async def test_of_many_who_end_a_session_at_once_one_gets_the_number(registry):
+    await registry.claim_user(session("s0", "host"))
+    await registry.claim_user(session("s1"))
+    await arrive(registry, "s1")
+    numbers = await asyncio.gather(
+        *(registry.depart("s1") for _ in range(5)),
+        *(registry.release_session(1, "alice", "s1") for _ in range(5)),
+    )
+    assert sorted(numbers) == [0] * 9 + [2]
+
+
+async def test_of_many_arrivals_at_once_each_has_its_own_number_and_sees_those_before(registry):
+    for number in range(20):
+        await registry.claim_user(session(f"s{number}", f"user{number}"))
+    views = await asyncio.gather(*(arrive(registry, f"s{number}") for number in range(20)))
+    assert sorted(view.arrival for view in views) == list(range(1, 21))
+    for view in views:
+        assert (view.seen, len(view.users), view.online) == (view.arrival, view.arrival - 1, view.arrival)
+
+
+async def test_of_many_claims_of_the_last_place_one_wins(registry):
+    await registry.claim_user(session("s0", "host"), limit=2)
+    claims = await asyncio.gather(
+        *(registry.claim_user(session(f"s{number}", f"user{number}")) for number in range(1, 20))
+    )
+    assert sum(claim.refused is None for claim in claims) == 1
+    claims = await asyncio.gather(
+        *(registry.claim_user(session(f"r{number}", f"u{number}", room_id=f"r{number}"), room_limit=3)
+          for number in range(20))
+    )  # fmt: skip
+    assert sum(claim.refused is None for claim in claims) == 2
+
+
+async def test_of_many_logins_of_one_user_at_once_each_replaces_one_and_the_last_stays(registry):
+    claims = await asyncio.gather(*(registry.claim_user(session(f"s{number}")) for number in range(20)))
+    replaced = [entry.session_id for claim in claims for entry in claim.replaced]
+    (left,) = await registry.sessions(1, "alice")
+    assert sorted([*replaced, left.session_id]) == sorted(f"s{number}" for number in range(20))
+
+
 async def test_those_beyond_the_cap_are_counted_and_not_announced(registry):
     for number in range(3):
         await registry.claim_user(session(f"s{number}", f"u{number}"))

@@ -15,10 +15,20 @@ def test_it_measures_each_level_and_leaves() -> None:
 
 
 def test_real_members_log_in_hear_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "SETTLE_S", 0.3)
+    monkeypatch.setattr(members, "SETTLE_S", 0.2)
     monkeypatch.setattr(members, "NOTICES", 2)
-    figures = members.measure(5, deflate=True)
-    assert figures.members == 5
-    assert 0 < figures.notice_ms["p50"] <= figures.notice_ms["max"]
-    assert 0 < figures.login_ms["p50"] <= figures.login_ms["max"]
-    assert "5 members, deflate" in figures.line()
+    monkeypatch.setattr(members, "WITH_VIEWER", 2)
+    figures = members.measure((2, 60), deflate=True)
+    assert [level.members for level in figures.levels] == [2, 60]
+    for level in figures.levels:
+        assert 0 < level.notice_ms["p50"] <= level.notice_ms["max"]
+        assert 0 < level.login_ms["p50"] <= level.login_ms["max"]
+        assert level.logins_per_s > 0
+        assert level.cpu_ms_per_login > 0
+    assert "2/60 members, deflate" in figures.line()
+
+
+def test_a_refused_login_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "ROOM_ID", "not allowed \n")
+    with pytest.raises(OSError, match=r"the login was refused: .*1002012"):
+        members.measure((1,))

@@ -32,7 +32,8 @@ class InProcessBus:
     """See ``Bus``. A publish made by a handler is delivered after the one being delivered, so order holds."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, list[_Registration]] = {}
+        self._handlers: dict[str, dict[_Registration, None]] = {}
+        """In the order in which they came. Many sessions hear the same subject, and go one by one."""
         self._queue: deque[tuple[str, bytes]] = deque()
         self._delivering = False
         self._closed = False
@@ -45,7 +46,7 @@ class InProcessBus:
     def subscribe(self, subject: str, handler: Handler) -> _Registration:
         """See ``Bus.subscribe``."""
         registration = _Registration(self, subject, handler)
-        self._handlers.setdefault(subject, []).append(registration)
+        self._handlers.setdefault(subject, {})[registration] = None
         return registration
 
     def publish(self, subject: str, payload: bytes) -> None:
@@ -73,8 +74,8 @@ class InProcessBus:
 
     def _remove(self, registration: _Registration) -> None:
         left = self._handlers.get(registration.subject)
-        if left is not None and registration in left:
-            left.remove(registration)
+        if left is not None:
+            left.pop(registration, None)
             if not left:
                 del self._handlers[registration.subject]
 

@@ -73,6 +73,8 @@ class Admission:
 
     refused: Refusal | None = None
     replaced: tuple[SessionEntry, ...] = ()
+    departures: tuple[int, ...] = ()
+    """The number of each replaced session's departure; 0 where nobody had been told of it."""
     limit: int = 0
     """Members the room may have; 0 = any number."""
 
@@ -90,10 +92,18 @@ class RoomView:
     extra_info: tuple[RoomExtraInfo, ...]
     announced: bool
     """Whether the others are told of the asker."""
+    seen: int
+    """The last change of who is announced that this view holds: later ones are news to the asker."""
+    arrival: int
+    """The number of the asker's arrival; 0 when nobody is to be told: it is not announced, or was there already."""
 
 
 class Registry(Protocol):
-    """Every method is one atomic step."""
+    """Every method is one atomic step.
+
+    In each room the changes of who is announced, arrivals and departures, are numbered 1, 2, 3, …, as long as the room
+    lives. Who made a change tells the others of it with its number; who has seen that number is not told again.
+    """
 
     async def claim_user(
         self,
@@ -117,8 +127,11 @@ class Registry(Protocol):
         arrived for the first time.
         """
 
-    async def depart(self, session_id: str) -> None:
-        """Make a session absent: not listed and not counted, but its place and userID are kept. Idempotent."""
+    async def depart(self, session_id: str) -> int:
+        """Make a session absent: not listed and not counted, but its place and userID are kept. Idempotent.
+
+        Returns the number of the departure; 0 when nobody is to be told: it was not announced, or not there.
+        """
 
     async def claim_stream(self, entry: StreamEntry) -> StreamEntry | None:
         """Take a streamID. Returns None when it was free, else the entry that holds it."""
@@ -156,8 +169,8 @@ class Registry(Protocol):
     async def release_stream(self, app_id: int, stream_id: str, session_id: str) -> None:
         """Free a streamID if this session holds it."""
 
-    async def release_session(self, app_id: int, user_id: str, session_id: str) -> None:
-        """Drop a session, its place and every claim of it, if it is still there."""
+    async def release_session(self, app_id: int, user_id: str, session_id: str) -> int:
+        """Drop a session, its place and every claim of it, if it is still there; returns what ``depart`` would."""
 
     async def aclose(self) -> None:
         """Release everything. Idempotent."""

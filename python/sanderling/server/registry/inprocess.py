@@ -29,6 +29,8 @@ class _Room:
     limit: int
     sessions: dict[str, SessionEntry] = field(default_factory=dict)
     present: int = 0
+    changes: int = 0
+    """Of ``announced``, so far."""
     announced: dict[str, User] = field(default_factory=dict)
     live: dict[str, StreamEntry] = field(default_factory=dict)
     info: RoomExtraInfo | None = None
@@ -85,8 +87,7 @@ class InProcessRegistry:
                 return Admission(Refusal.FULL, limit=room.limit)
         if room is None and room_limit and self._room_count.get(entry.app_id, 0) >= room_limit:
             return Admission(Refusal.PROJECT_FULL, limit=room_limit)
-        for former in replaced:
-            self._drop(former.session_id)
+        departures = tuple(self._drop(former.session_id) for former in replaced)
         # The room may have gone with the session that was replaced.
         room = self._rooms.get(room_key)
         if room is None:
@@ -95,7 +96,7 @@ class InProcessRegistry:
         room.sessions[entry.session_id] = entry
         self._sessions[entry.session_id] = _Held(entry, room)
         self._users[user_key] = (*kept, entry)
-        return Admission(None, replaced, room.limit)
+        return Admission(None, replaced, departures, room.limit)
 
     def _refuse_beside(
         self,
@@ -124,14 +125,17 @@ class InProcessRegistry:
         if held is None:
             return None
         room, entry = held.room, held.entry
-        if not held.present:
+        came = not held.present
+        if came:
             held.present = True
             room.present += 1
         if held.announced is None:
             held.announced = notify and room.present <= notice_members
         others = tuple(user for other, user in room.announced.items() if other != session_id)
-        if held.announced:
+        came = came and held.announced
+        if came:
             room.announced[session_id] = User(entry.user_id, entry.user_name)
+            room.changes += 1
         return RoomView(
             users=others,
             streams=tuple(
@@ -140,19 +144,25 @@ class InProcessRegistry:
             online=room.present,
             extra_info=(room.info,) if room.info is not None else (),
             announced=held.announced,
+            seen=room.changes,
+            arrival=room.changes if came else 0,
         )
 
-    async def depart(self, session_id: str) -> None:
+    async def depart(self, session_id: str) -> int:
         """See ``Registry.depart``."""
         held = self._sessions.get(session_id)
-        if held is not None:
-            self._hide(held)
+        return self._hide(held) if held is not None else 0
 
-    def _hide(self, held: _Held) -> None:
-        if held.present:
-            held.present = False
-            held.room.present -= 1
-            held.room.announced.pop(held.entry.session_id, None)
+    def _hide(self, held: _Held) -> int:
+        room = held.room
+        if not held.present:
+            return 0
+        held.present = False
+        room.present -= 1
+        if room.announced.pop(held.entry.session_id, None) is None:
+            return 0
+        room.changes += 1
+        return room.changes
 
     async def online(self, app_id: int, room_id: str) -> int:
         """See ``Registry.online``."""
@@ -172,17 +182,18 @@ class InProcessRegistry:
         room = self._rooms.get((app_id, room_id))
         return tuple(room.sessions.values()) if room is not None else ()
 
-    async def release_session(self, app_id: int, user_id: str, session_id: str) -> None:
+    async def release_session(self, app_id: int, user_id: str, session_id: str) -> int:
         """See ``Registry.release_session``."""
         held = self._sessions.get(session_id)
         if held is not None and (held.entry.app_id, held.entry.user_id) == (app_id, user_id):
-            self._drop(session_id)
+            return self._drop(session_id)
+        return 0
 
-    def _drop(self, session_id: str) -> None:
+    def _drop(self, session_id: str) -> int:
         held = self._sessions.pop(session_id, None)
         if held is None:
-            return
-        self._hide(held)
+            return 0
+        departure = self._hide(held)
         for key in held.streams or ():
             self._forget_stream(key)
         entry = held.entry
@@ -197,6 +208,7 @@ class InProcessRegistry:
             self._users[user_key] = left
         else:
             self._users.pop(user_key, None)
+        return departure
 
     # ------------------------------------------------------------------------------------------- streams
 

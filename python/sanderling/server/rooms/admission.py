@@ -215,7 +215,7 @@ class Admission:
             room_limit=member.project.settings.room_limit,
         )
         self._check_claim(claim)
-        for previous in claim.replaced:
+        for previous, departure in zip(claim.replaced, claim.departures, strict=True):
             kick = Kick(
                 int(ErrorCode.KICKED_BY_SAME_USER),
                 "the same userID has logged in elsewhere",
@@ -223,6 +223,14 @@ class Admission:
                 int(StreamDeleteReason.REPEATED_LOGIN),
             )
             context.bus.publish(session_subject(previous.session_id), encode_event(kick))
+            # By whoever took its place, who alone can be sure to be there.
+            self._presence.tell_departure(
+                (previous.app_id, previous.room_id),
+                previous.session_id,
+                User(previous.user_id, previous.user_name),
+                departure,
+                StreamDeleteReason.REPEATED_LOGIN,
+            )
         check_present(member)
         answer = ""
         if viewer_offer:
@@ -287,7 +295,7 @@ class Admission:
         member.room.hear(member)
         self._credentials.watch(member)
         log.info("user_joined", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
-        self._presence.tell_arrival(member)
+        self._presence.tell_arrival(member, view)
 
     def _heartbeat_ms(self, member: Member) -> int:
         silent_s = float(member.project.settings.silent_s)

@@ -61,6 +61,10 @@ def _secret() -> str:
     return secrets.token_urlsafe(24)
 
 
+def _later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)
+
+
 def _no_ice_servers(_user_id: str, _now: float) -> tuple[IceServer, ...]:
     return ()
 
@@ -102,6 +106,8 @@ class RoomContext:
     steady: Callable[[], float] = time.monotonic
     new_session_id: Callable[[], str] = _session_id
     new_secret: Callable[[], str] = _secret
+    later: Callable[[float, Callable[[], None]], object] = _later
+    """Calls back after so many seconds: for what cannot wait for the agenda's next look."""
     ice_servers: Callable[[str, float], tuple[IceServer, ...]] = _no_ice_servers
     """TURN servers for a userID at a Unix time in seconds."""
     background: Background = field(default_factory=Background)

@@ -7,17 +7,22 @@ from typing import TypeVar
 
 import msgspec
 
+from sanderling.signaling.messages import User
+
 __all__ = [
     "Audience",
     "Forbid",
     "Kick",
+    "RoomEvent",
     "RoomNotice",
     "SessionEvent",
     "StreamEnded",
     "StreamEvent",
     "StreamMoved",
     "StreamNews",
-    "decode_room_notice",
+    "UserChange",
+    "UserChanges",
+    "decode_room_event",
     "decode_session_event",
     "decode_stream_event",
     "encode_event",
@@ -44,6 +49,25 @@ class RoomNotice(msgspec.Struct, frozen=True, tag="notice"):
     """UserIDs; none = the whole audience."""
     droppable: bool = False
     """Not kept for members without a connection."""
+
+
+class UserChange(msgspec.Struct, frozen=True, array_like=True):
+    """One arrival or departure; ``number`` is the registry's."""
+
+    number: int
+    session_id: str
+    user: User
+
+
+class UserChanges(msgspec.Struct, frozen=True, tag="users"):
+    """Users came (``update`` 0) or went (1, with a ``reason``) within a short while: one notice for all of them.
+
+    A session is not told of what it has seen in its view of the room, nor of itself.
+    """
+
+    update: int
+    changes: tuple[UserChange, ...]
+    reason: int = 0
 
 
 class StreamEnded(msgspec.Struct, frozen=True, tag="ended"):
@@ -91,23 +115,24 @@ class Forbid(msgspec.Struct, frozen=True, tag="forbid"):
     custom_reason: str = ""
 
 
+RoomEvent = RoomNotice | UserChanges
 StreamEvent = StreamEnded | StreamMoved | StreamNews
 SessionEvent = Kick | Forbid
 
 E = TypeVar("E")
 
 _encoder = msgspec.msgpack.Encoder()
-_room_decoder = msgspec.msgpack.Decoder(RoomNotice)
+_room_decoder: msgspec.msgpack.Decoder[RoomEvent] = msgspec.msgpack.Decoder(RoomEvent)
 _session_decoder: msgspec.msgpack.Decoder[SessionEvent] = msgspec.msgpack.Decoder(SessionEvent)
 _stream_decoder: msgspec.msgpack.Decoder[StreamEvent] = msgspec.msgpack.Decoder(StreamEvent)
 
 
-def encode_event(event: RoomNotice | StreamEvent | SessionEvent) -> bytes:
+def encode_event(event: RoomEvent | StreamEvent | SessionEvent) -> bytes:
     """Return ``event`` as bytes for the bus."""
     return _encoder.encode(event)
 
 
-def decode_room_notice(payload: bytes) -> RoomNotice:
+def decode_room_event(payload: bytes) -> RoomEvent:
     """Read what was published on a room's subject."""
     return _room_decoder.decode(payload)
 

@@ -91,7 +91,8 @@ class Member:
     """is_user_status_notify: hears of users, and is announced to those who want to hear."""
     resumable: bool = False
     state: MemberState = MemberState.JOINING
-    announced: bool = False
+    seen: int = 0
+    """The last change of who is announced that it found in its view of the room (``RoomView.seen``)."""
     present: bool = False
     """Whether the others see it: not while it is joining, nor while it is away."""
     connection: Connection | None = None

@@ -14,15 +14,21 @@ import structlog
 from sanderling.bridge.events import Stats
 from sanderling.enums import PublisherState, StreamDeleteReason, UpdateType
 from sanderling.errors import ErrorCode
-from sanderling.server.bus.base import session_subject
+from sanderling.server.bus.base import room_subject, session_subject
 from sanderling.server.registry import RoomView
 from sanderling.server.rooms.context import Farewell, RoomContext
-from sanderling.server.rooms.events import Audience, Forbid, decode_session_event
+from sanderling.server.rooms.events import (
+    Forbid,
+    UserChange,
+    UserChanges,
+    decode_session_event,
+    encode_event,
+)
 from sanderling.server.rooms.member import Member, MemberState, Publication
 from sanderling.server.rooms.playing import Playing
 from sanderling.server.rooms.publishing import Publishing
 from sanderling.server.rooms.room import Room
-from sanderling.signaling.messages import Kicked, OnlineCountNotice, PublisherStateNotice, UserNotice
+from sanderling.signaling.messages import Kicked, OnlineCountNotice, PublisherStateNotice, User
 
 __all__ = ["Presence"]
 
@@ -54,7 +60,7 @@ class Presence:
         key = (member.app_id, member.room_id)
         room = context.rooms.get(key)
         if room is None:
-            room = context.rooms[key] = Room(member.app_id, member.room_id, context.bus)
+            room = context.rooms[key] = Room(member.app_id, member.room_id, context.bus, context.later)
             log.info("room_made", app_id=member.app_id, room=member.room_id)
         room.add(member)
         context.members[member.session_id] = member
@@ -62,46 +68,65 @@ class Presence:
 
     async def arrive(self, member: Member) -> RoomView | None:
         """Count ``member`` in; returns what it finds, None when it was replaced meanwhile. The others are not told."""
+        if member.room is not None and member.state is MemberState.JOINING:
+            member.room.expect(member)
         view = await self._context.registry.arrive(
             member.session_id,
             notify=member.notify,
             notice_members=member.project.settings.notice_members,
         )
         if view is not None:
-            member.announced = view.announced
             member.present = True
+            if member.state is MemberState.JOINING:
+                member.seen = view.seen
         return view
 
-    def tell_arrival(self, member: Member) -> None:
-        """Tell the others that ``member`` came."""
+    def tell_arrival(self, member: Member, view: RoomView) -> None:
+        """Tell the others that ``member`` came, when they are to know."""
         room = member.room
         if room is None:
             return
-        if member.announced:
-            notice = UserNotice(UpdateType.ADD, (member.user,))
-            room.tell(notice, session_id=member.session_id, audience=Audience.ABOUT_USERS)
+        room.online = view.online
+        if view.arrival:
+            room.tell_user(UpdateType.ADD, view.arrival, member.session_id, member.user)
         self._count_later(room)
 
-    def _tell_departure(self, member: Member, reason: StreamDeleteReason) -> None:
-        if member.room is not None:
-            self._count_later(member.room)
-        if member.announced and member.room is not None:
-            notice = UserNotice(UpdateType.DELETE, (member.user,), int(reason))
-            member.room.tell(notice, session_id=member.session_id, audience=Audience.ABOUT_USERS)
+    def tell_departure(
+        self, room_key: tuple[int, str], session_id: str, user: User, number: int, reason: StreamDeleteReason
+    ) -> None:
+        """Tell the others that a session went, when they are to know: ``number`` is what the registry said of it."""
+        if not number:
+            return
+        context = self._context
+        room = context.rooms.get(room_key)
+        if room is not None:
+            room.tell_user(UpdateType.DELETE, number, session_id, user, reason=int(reason))
+        else:
+            # Nobody is left on this node; there may be others elsewhere.
+            event = UserChanges(UpdateType.DELETE, (UserChange(number, session_id, user),), int(reason))
+            context.bus.publish(room_subject(*room_key), encode_event(event))
+
+    def _tell_gone(self, member: Member, number: int, reason: StreamDeleteReason) -> None:
+        key = (member.app_id, member.room_id)
+        self.tell_departure(key, member.session_id, member.user, number, reason)
 
     async def leave(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
         """End a session and release everything. Idempotent."""
         self.leave_now(member, reason, custom_reason=custom_reason)
-        await self._release(member)
+        await self._release(member, reason)
 
-    async def _release(self, member: Member) -> None:
-        await self._context.registry.release_session(member.app_id, member.user.user_id, member.session_id)
+    async def _release(self, member: Member, reason: StreamDeleteReason) -> None:
+        # First the registry, then the others: who reads the room in between would see for good who has gone.
+        number = await self._context.registry.release_session(
+            member.app_id, member.user.user_id, member.session_id
+        )
+        self._tell_gone(member, number, reason)
         self._context.members.pop(member.session_id, None)
 
     def leave_soon(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
-        """``leave`` without waiting: what others see happens now, the registry follows."""
+        """``leave`` without waiting: the session's streams end now, the registry follows."""
         self.leave_now(member, reason, custom_reason=custom_reason)
-        self._context.background.spawn(self._release(member))
+        self._context.background.spawn(self._release(member, reason))
 
     def leave_now(self, member: Member, reason: StreamDeleteReason, *, custom_reason: str = "") -> None:
         """The part of ``leave`` that does not wait; the registry is left to the caller."""
@@ -128,7 +153,7 @@ class Presence:
             return
         if was_present:
             log.info("user_left", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
-            self._tell_departure(member, reason)
+            self._count_later(room)
         room.remove(member)
         if not room.members:
             room.close()
@@ -216,15 +241,20 @@ class Presence:
                 "the connection was away for too long; publish again",
             )
             member.send(notice)
-        self._tell_departure(member, reason)
+        if member.room is not None:
+            self._count_later(member.room)
         log.info("user_away", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
-        self._context.background.spawn(self._hide(member, publications))
+        self._context.background.spawn(self._hide(member, publications, reason))
 
-    async def _hide(self, member: Member, publications: tuple[Publication, ...]) -> None:
-        registry = self._context.registry
+    async def _hide(
+        self, member: Member, publications: tuple[Publication, ...], reason: StreamDeleteReason
+    ) -> None:
         await self._publishing.release(member, publications)
-        if not member.present:
-            await registry.depart(member.session_id)
+        # Its client may be taking the session over just now: one after the other.
+        async with member.turn:
+            if not member.present:
+                number = await self._context.registry.depart(member.session_id)
+                self._tell_gone(member, number, reason)
 
     async def back(self, member: Member) -> None:
         """A lost member's client has taken its session over on another connection."""
@@ -232,8 +262,11 @@ class Presence:
         if member.watch is not None:
             member.watch.cancel()
             member.watch = None
-        if not member.present and not member.left and await self.arrive(member) is not None:
-            self.tell_arrival(member)
+        if member.present or member.left:
+            return
+        view = await self.arrive(member)
+        if view is not None:
+            self.tell_arrival(member, view)
             log.info("user_back", app_id=member.app_id, room=member.room_id, user=member.user.user_id)
 
     def media_heard(self, event: Stats) -> None:
