@@ -66,7 +66,11 @@ async def test_a_second_login_voids_the_claims_of_the_first(registry):
 
 
 async def test_the_rooms_of_an_app_id_are_those_with_a_session(registry):
-    for entry in (session("s1"), session("s2", "bob", room_id="other"), session("s3", app_id=2, room_id="third")):
+    for entry in (
+        session("s1"),
+        session("s2", "bob", room_id="other"),
+        session("s3", app_id=2, room_id="third"),
+    ):
         await registry.claim_user(entry)
     assert sorted(await registry.rooms(1)) == ["other", "room"]
     await registry.release_session(1, "bob", "s2")
