@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,9 +21,17 @@ LIMIT_S = 30.0
 class NodeProcess:
     """``sanderling serve``; ``kill`` is without warning, ``start`` returns when it serves."""
 
-    def __init__(self, state: Path, project: Project) -> None:
+    def __init__(
+        self,
+        state: Path,
+        project: Project,
+        flags: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.state = state
         self.project = project
+        self._flags = tuple(flags)
+        self._environment = environment
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -35,6 +43,8 @@ class NodeProcess:
             *(sys.executable, "-m", "sanderling.cli.main", "serve", "--state", str(self.state)),
             *("--port", str(self.port), "--media-ports", "0", "--media-listen", "127.0.0.1"),
             "--ready-json",
+            *self._flags,
+            env=self._environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -54,12 +64,15 @@ class NodeProcess:
 
 
 @asynccontextmanager
-async def node_process(state: Path) -> AsyncIterator[NodeProcess]:
+async def node_process(
+    state: Path, *flags: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[NodeProcess]:
+    """A running server; ``flags`` go to ``sanderling serve``."""
     storage = SqliteStorage(state)
     await storage.open()
     project = await storage.create_project("test", l3=True)
     await storage.aclose()
-    node = NodeProcess(state, project)
+    node = NodeProcess(state, project, flags, environment)
     await node.start()
     try:
         yield node

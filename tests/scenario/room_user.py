@@ -2,7 +2,8 @@
 
     python room_user.py URL APP_ID TOKEN USER publish|play STREAM stay|logout|destroy
 
-``logout`` begins a logout and exits without waiting for it; ``destroy`` waits for the engine's end.
+A line on standard output is "ready", or a later state of the room. ``logout`` begins a logout and exits without waiting
+for it; ``destroy`` waits for the engine's end.
 """
 
 from __future__ import annotations
@@ -10,10 +11,33 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 
-from sanderling import CustomVideoSource, Engine, EngineProfile, PixelFormat, RoomConfig, User, VideoFrame
+from sanderling import (
+    CustomVideoSource,
+    Engine,
+    EngineProfile,
+    EventHandler,
+    PixelFormat,
+    RoomConfig,
+    RoomStateReason,
+    User,
+    VideoFrame,
+)
+
+
+class Teller(EventHandler):
+    """Says what becomes of the room once it is ready."""
+
+    ready = False
+
+    def on_room_state_changed(
+        self, room_id: str, reason: RoomStateReason, error_code: int, extended_data: Mapping[str, object]
+    ) -> None:
+        if self.ready:
+            print(reason.name, error_code, flush=True)
 
 
 async def push(source: CustomVideoSource) -> None:
@@ -25,7 +49,8 @@ async def push(source: CustomVideoSource) -> None:
 
 
 async def main(url: str, app_id: str, token: str, user: str, role: str, stream: str, end: str) -> None:
-    engine = Engine(EngineProfile(app_id=int(app_id), server=url))
+    teller = Teller()
+    engine = Engine(EngineProfile(app_id=int(app_id), server=url), teller)
     config = RoomConfig(token=token, is_user_status_notify=True)
     room = await engine.login_room("r", User(user, user), config)
     if role == "publish":
@@ -36,6 +61,7 @@ async def main(url: str, app_id: str, token: str, user: str, role: str, stream: 
         player = await room.start_playing_stream(stream)
         await player.first_frame(20)
     print("ready", flush=True)
+    teller.ready = True
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     if end == "logout":
         room.undo()

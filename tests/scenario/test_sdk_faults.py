@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import secrets
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -21,36 +21,19 @@ from sanderling import (
 )
 from sanderling.server.storage import Project
 from sanderling.testing import TestServer, server
+from scenario.user_process import LIMIT_S, UserProcess, user_process
 from unit.sdk.recorder import Recorder
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
-
-LIMIT_S = 30.0
-"""How long a machine may be busy with something else before a test gives up."""
 
 DELETE = UpdateType.DELETE
 STOPPED, LOST = (StreamDeleteReason.PUBLISHER_STOPPED,), (StreamDeleteReason.CONNECTION_LOST,)
 
 
-@asynccontextmanager
-async def user_process(
+def guest(
     node: TestServer, project: Project, role: str, end: str = "stay"
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(Path(__file__).with_name("room_user.py")), node.url, str(project.app_id)),
-        *(node.token(project, "guest"), "guest", role, "film", end),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(LIMIT_S):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+) -> AbstractAsyncContextManager[UserProcess]:
+    return user_process(node.url, project.app_id, node.token(project, "guest"), role, end)
 
 
 @asynccontextmanager
@@ -71,13 +54,13 @@ async def test_a_publisher_that_is_killed() -> None:
         project = await node.create_project(l3=True)
         async with (
             watcher(node, project) as (engine, recorder),
-            user_process(node, project, "publish") as host,
+            guest(node, project, "publish") as host,
         ):
             assert engine.room is not None
             player = await engine.room.start_playing_stream("film")
             pictures = player.video()
             await anext(pictures)
-            host.kill()
+            host.process.kill()
             # The iterator ends with the stream, and without an error.
             async with asyncio.timeout(LIMIT_S):
                 async for _ in pictures:
@@ -97,8 +80,8 @@ async def test_a_player_that_is_killed() -> None:
             async with pushing() as source:
                 assert engine.room is not None
                 await engine.room.start_publishing_stream("film", source)
-                async with user_process(node, project, "play") as guest:
-                    guest.kill()
+                async with guest(node, project, "play") as viewer:
+                    viewer.process.kill()
                     await recorder.until_call("users", "r", DELETE, ("guest",), seconds=LIMIT_S)
                 assert recorder.of("streams") == []
 
@@ -109,13 +92,9 @@ async def test_a_process_that_ends_tells_the_others(end: str) -> None:
         project = await node.create_project(l3=True)
         async with (
             watcher(node, project) as (_, recorder),
-            user_process(node, project, "publish", end) as host,
+            guest(node, project, "publish", end) as host,
         ):
-            assert host.stdin is not None
-            host.stdin.write(b"\n")
-            await host.stdin.drain()
-            async with asyncio.timeout(LIMIT_S):
-                assert await host.wait() == 0
+            assert await host.finish() == 0
             if end == "destroy":
                 # The server had confirmed it before the process was gone.
                 snapshot = await node.snapshot()
@@ -125,3 +104,37 @@ async def test_a_process_that_ends_tells_the_others(end: str) -> None:
             reason = STOPPED if end == "destroy" else LOST
             stream = recorder.of("streams")[-1]
             assert stream in [("r", DELETE, ("film",), reason), ("r", DELETE, ("film",), STOPPED)]
+
+
+async def test_a_process_that_stands_still_and_reads_nothing() -> None:
+    async with server(messages_per_s=100_000) as node:
+        project = await node.create_project(l3=True)
+        await node.change_project(project, group_commands_per_s=1_000_000)
+        async with (
+            watcher(node, project) as (engine, recorder),
+            guest(node, project, "publish") as host,
+            Engine(EngineProfile(app_id=project.app_id, server=node.url)) as sender,
+        ):
+            assert engine.room is not None
+            player = await engine.room.start_playing_stream("film")
+            await player.first_frame(LIMIT_S)
+            config = RoomConfig(token=node.token(project, "sender"), is_user_status_notify=True)
+            room = await sender.login_room("r", User("sender", "Sender"), config)
+            host.process.send_signal(signal.SIGSTOP)
+            sent: list[bytes] = []
+            while "slow reader" not in node.services.observer.closed:
+                # Random bytes: what is sent does not get small by compression.
+                sent.append(secrets.token_bytes(4096))
+                await room.send_transparent_message(sent[-1])
+                assert len(sent) < 20_000
+            # The others get everything, in order; what is kept for the one is bounded.
+            await recorder.until(lambda: len(recorder.of("transparent")) == len(sent), LIMIT_S)
+            assert [call[2] for call in recorder.of("transparent")] == sent
+            members = (await node.snapshot())["rooms"][0]["members"]
+            (kept,) = [member["kept_bytes"] for member in members if member["user_id"] == "guest"]
+            assert kept <= 512 * 1024
+            host.process.send_signal(signal.SIGCONT)
+            assert await host.says() == "RECONNECTING 1002051"
+            assert await host.says() == "RECONNECTED 0"
+            again = await room.start_playing_stream("film")
+            await again.first_frame(LIMIT_S)

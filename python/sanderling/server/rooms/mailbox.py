@@ -51,6 +51,11 @@ class Mailbox:
         return self._outbox is not None
 
     @property
+    def kept_bytes(self) -> int:
+        """What is kept until the client confirms it."""
+        return self._bytes
+
+    @property
     def behind(self) -> bool:
         """Whether best-effort messages are better not added: nobody is there, or does not keep up."""
         return self._outbox is None or self._outbox.waiting > MOST_BEHIND

@@ -26,6 +26,7 @@ def _describe_member(member: Member) -> dict[str, Any]:
         "state": member.state.value,
         "present": member.present,
         "connected": member.mailbox.attached,
+        "kept_bytes": member.mailbox.kept_bytes,
         "origin": member.origin,
         "viewer": member.viewer.session if member.viewer else None,
         "publications": [
