@@ -14,6 +14,7 @@ from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, 
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
 from sanderling.sdk.connection import websocket_url
 from sanderling.sdk.dispatch import Dispatcher
+from sanderling.sdk.encryption import EncryptionKeys, StreamEncryption
 from sanderling.sdk.handler import EventHandler
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
@@ -31,7 +32,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine:
+class Engine(StreamEncryption):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -58,6 +59,7 @@ class Engine:
         self._rooms: set[Room] = set()
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
+        self._encryption = EncryptionKeys()
         self._destroying: asyncio.Task[None] | None = None
 
     @property
@@ -98,6 +100,7 @@ class Engine:
             self._profile, room_id, user, config or RoomConfig(), self._dispatcher, self._left, beside=beside
         )
         room.renders = self._renders
+        room.encryption = self._encryption
         self._members[room_id] = room
         self._rooms.add(room)
         room.begin()

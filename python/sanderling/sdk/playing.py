@@ -23,6 +23,7 @@ from sanderling.errors import ErrorCode, PlayError, RateLimited, SanderlingError
 from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import is_passing
 from sanderling.sdk.config import PlayerConfig
+from sanderling.sdk.encryption import decryption_failed
 from sanderling.sdk.events import (
     PlayerAudioSideInfo,
     PlayerFirstAudio,
@@ -70,11 +71,13 @@ class Player:
         self._registered = False
         self._came = asyncio.Event()
         self._again = asyncio.Event()
+        opening = room.encryption.opening(stream_id, self._cannot_decrypt)
         self._media = (
-            Reception(self._picture, self._sei, self._side_info)
+            Reception(self._picture, self._sei, self._side_info, opening=opening)
             if config.side_info
-            else Reception(self._picture)
+            else Reception(self._picture, opening=opening)
         )
+        self._undecryptable = False
         self._bound = False
         self._retrying = False
         self._size = (0, 0)
@@ -140,6 +143,12 @@ class Player:
             # The server does not hold this play now: it will be asked for again, with the new choice.
             if self._over or not (error.code is ErrorCode.STREAM_NOT_PLAYED or is_passing(error)):
                 raise
+
+    def decrypt(self) -> None:
+        """The stream has been given a key."""
+        opening = self._room.encryption.opening(self.stream_id, self._cannot_decrypt)
+        if opening is not None and not self._media.decrypts:
+            self._media.decrypt(opening)
 
     async def stop(self) -> None:
         """Stop playing; NO_PLAY. Iterators end normally. Idempotent."""
@@ -417,6 +426,19 @@ class Player:
             self._tell(StreamEvent.RETRY_PLAY_SUCCESS if retried else StreamEvent.PLAY_SUCCESS)
             if not self.ready.done():
                 self.ready.set_result(self)
+            self._tell_decryption()
+
+    def _cannot_decrypt(self) -> None:
+        self._undecryptable = True
+        self._tell_decryption()
+
+    def _tell_decryption(self) -> None:
+        """Report that frames come which do not fit the key, once the play runs."""
+        if self._undecryptable and self.state is PlayerState.PLAYING:
+            self._undecryptable = False
+            error = decryption_failed(self.stream_id)
+            self._set_state(PlayerState.PLAYING, int(error.code))
+            self._room.report(error, "set_play_stream_decryption_key")
 
     def _tell(self, event: StreamEvent, extra_info: str = "") -> None:
         self._room.emit(PlayerStreamEvent(event, self.stream_id, extra_info))

@@ -68,6 +68,7 @@ class Publisher:
         self._seen = False
         self._again = asyncio.Event()
         self._side_info = SideInfo(prepared=config.side_info)
+        self._side_info.encrypt(None, room.encryption.publish_key(channel))
         self._devices = Devices(room, stream_id)
         self.stream_id = stream_id
         self.channel = channel
@@ -91,6 +92,10 @@ class Publisher:
     async def enable(self, *, microphone: bool | None = None, camera: bool | None = None) -> None:
         """Switch a source off or on again; None changes nothing. The others see the device state DISABLE."""
         self._devices.enable(microphone=microphone, camera=camera)
+
+    def encrypt(self, key: bytes | None) -> None:
+        """Seal pictures and sound under ``key`` (16, 24 or 32 bytes) from now on; None: no longer."""
+        self._side_info.encrypt(self._live_transport(), key)
 
     async def set_extra_info(self, text: str) -> None:
         """Change the stream's extra info, which everybody in the room sees.

@@ -16,6 +16,7 @@ from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
 from sanderling.sdk.quality import GapMeter
 
 if TYPE_CHECKING:
+    from sanderling.sdk.encryption import Opening
     from sanderling.sdk.webrtc.side_data import SideDataReader
     from sanderling.sdk.webrtc.tracks import AudioFeed, VideoFeed
     from sanderling.sdk.webrtc.viewer import ViewerTransport
@@ -44,10 +45,13 @@ class Reception:
         on_picture: Callable[[VideoFrame], None],
         on_sei: Callable[[bytes, int], None] | None = None,
         on_side_info: Callable[[bytes], None] | None = None,
+        *,
+        opening: Opening | None = None,
     ) -> None:
         self._on_picture = on_picture
         self._on_sei = on_sei
         self._on_side_info = on_side_info
+        self._opening = opening
         self._side_data: list[SideDataReader | None] = []
         self._sei: deque[tuple[int, bytes]] = deque(maxlen=HELD_SEI)
         self._viewer: ViewerTransport | None = None
@@ -94,14 +98,21 @@ class Reception:
         self._viewer = viewer
         self.video_mid, self.audio_mid = video_mid, audio_mid
         track = viewer.track(video_mid) if video_mid else None
-        if video_mid and self._on_sei is not None:
-            self._side_data.append(viewer.read_side_data(video_mid, self._sei_came))
-        if audio_mid and self._on_side_info is not None:
-            self._side_data.append(viewer.read_side_data(audio_mid, self._side_info_came))
+        self._read_side_data()
         if track is not None:
             self._video_feed = VideoFeed(track, self._picture)
             self._video_feed.start()
         self._feed_audio()
+
+    @property
+    def decrypts(self) -> bool:
+        """Whether frames are opened."""
+        return self._opening is not None
+
+    def decrypt(self, opening: Opening) -> None:
+        """Open frames with ``opening`` from now on."""
+        self._opening = opening
+        self._read_side_data()
 
     def detach(self) -> None:
         """Read nothing; readers wait."""
@@ -140,11 +151,32 @@ class Reception:
             if feed is not None:
                 feed.stop()
         self._video_feed = self._audio_feed = None
+        self._stop_side_data()
+        self._sei.clear()
+
+    def _stop_side_data(self) -> None:
         readers, self._side_data = self._side_data, []
         for reader in readers:
             if reader is not None:
                 reader.close()
-        self._sei.clear()
+
+    def _read_side_data(self) -> None:
+        """Have the media pass through this process, if there is a reason."""
+        self._stop_side_data()
+        viewer, opening = self._viewer, self._opening
+        if viewer is None:
+            return
+        open_video = opening.opener(self._is_picture_of_this_stream) if opening is not None else None
+        open_audio = opening.opener(lambda _: self._sound_bound) if opening is not None else None
+        if self.video_mid and (self._on_sei is not None or open_video is not None):
+            take_sei = self._sei_came if self._on_sei is not None else None
+            self._side_data.append(viewer.read_side_data(self.video_mid, take_sei, open_video))
+        if self.audio_mid and (self._on_side_info is not None or open_audio is not None):
+            take_info = self._side_info_came if self._on_side_info is not None else None
+            self._side_data.append(viewer.read_side_data(self.audio_mid, take_info, open_audio))
+
+    def _is_picture_of_this_stream(self, rtp_timestamp: int) -> bool:
+        return self._first_rtp is not None and not (rtp_timestamp - self._first_rtp) & 0x80000000
 
     def _feed_audio(self) -> None:
         """Read the sound while somebody wants it: an idle track costs 100 wake-ups a second."""

@@ -24,6 +24,7 @@ from sanderling.sdk.config import (
 )
 from sanderling.sdk.credentials import Credentials
 from sanderling.sdk.dispatch import Dispatcher, EventQueue
+from sanderling.sdk.encryption import EncryptionKeys
 from sanderling.sdk.events import Event, RemoteVideoFrame, RoomStateChanged, Stream
 from sanderling.sdk.messaging import Messaging
 from sanderling.sdk.monitor import Monitor
@@ -74,6 +75,7 @@ class Room(Messaging):
         self.state = RoomStateReason.LOGOUT
         self.users: Mapping[str, User] = self._roster.users
         self.streams: Mapping[str, Stream] = self._roster.streams
+        self.encryption = EncryptionKeys()
         self.av_retry_time = profile.av_retry_time
         self.session = Session(profile, self, beside=None if beside is None else lambda: beside(self))
         self.renders = False

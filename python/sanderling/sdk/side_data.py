@@ -18,10 +18,13 @@ __all__ = [
     "CARRIERS",
     "MAX_AUDIO_SIDE_INFO",
     "MAX_SEI",
+    "OPUS",
     "embed",
     "embed_in_opus",
     "extract",
     "extract_from_opus",
+    "leb128",
+    "obus",
 ]
 
 MAX_SEI = 4096
@@ -29,6 +32,8 @@ MAX_SEI = 4096
 
 MAX_AUDIO_SIDE_INFO = 1023
 """Bytes of one piece of data with sound (product-facts 1.11: below 1024)."""
+
+OPUS = "audio/opus"
 
 CARRIERS = ("video/VP8", "video/H264", "video/AV1")
 
@@ -53,7 +58,7 @@ def embed(picture: bytes, pieces: Sequence[bytes], mime_type: str) -> bytes:
             return b"".join(_sei(piece) for piece in pieces) + picture
         case "video/AV1":
             # Before the frame: decoders stop reading once they have it.
-            at = next((at for kind, at, _, _ in _obus(picture) if kind in _FRAME_OBUS), len(picture))
+            at = next((at for kind, at, _, _ in obus(picture) if kind in _FRAME_OBUS), len(picture))
             return picture[:at] + b"".join(_obu(piece) for piece in pieces) + picture[at:]
         case _:
             return picture
@@ -172,10 +177,11 @@ def _messages(data: bytes) -> list[bytes]:
 
 def _obu(piece: bytes) -> bytes:
     payload = bytes([_PRIVATE_METADATA]) + _UUID + piece + b"\x80"
-    return bytes([_METADATA_OBU << 3 | _HAS_SIZE]) + _leb128(len(payload)) + payload
+    return bytes([_METADATA_OBU << 3 | _HAS_SIZE]) + leb128(len(payload)) + payload
 
 
-def _leb128(value: int) -> bytes:
+def leb128(value: int) -> bytes:
+    """``value`` as AV1 writes sizes (AV1 specification section 4.10.5)."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -184,7 +190,7 @@ def _leb128(value: int) -> bytes:
     return bytes(out)
 
 
-def _obus(picture: bytes) -> Iterator[tuple[int, int, int, int]]:
+def obus(picture: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Of each OBU: its type, where it begins, and where its payload begins and ends."""
     at = 0
     while at < len(picture):
@@ -206,7 +212,7 @@ def _obus(picture: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 def _from_av1(picture: bytes) -> tuple[bytes, ...]:
     head = bytes([_PRIVATE_METADATA]) + _UUID
-    payloads = [picture[begin:end] for kind, _, begin, end in _obus(picture) if kind == _METADATA_OBU]
+    payloads = [picture[begin:end] for kind, _, begin, end in obus(picture) if kind == _METADATA_OBU]
     return tuple(
         payload[len(head) :].rstrip(b"\x00")[:-1] for payload in payloads if payload.startswith(head)
     )

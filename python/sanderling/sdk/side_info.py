@@ -1,4 +1,6 @@
-"""Data that a publisher sends inside its pictures and sound: what is allowed, and into which transport it goes."""
+"""Data that a publisher sends inside its pictures and sound: what is allowed, and into which transport it goes. What
+seals them sits in the same place.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,20 @@ class SideInfo:
             self._video = self._video or _writer()
             self._audio = self._audio or _writer()
         transport.carry(self._video, self._audio)
+
+    def encrypt(self, transport: PublisherTransport | None, key: bytes | None) -> None:
+        """Seal pictures and sound under ``key`` (16, 24 or 32 bytes) from the next ones on; None: no longer."""
+        from sanderling.sdk.frame_cipher import FrameSealer
+
+        video, audio = self._video, self._audio
+        if key is not None:
+            self._prepared = True
+            self._video, self._audio = video or _writer(), audio or _writer()
+        for writer in (self._video, self._audio):
+            if writer is not None:
+                writer.seal = FrameSealer(key).seal if key is not None else None
+        if transport is not None:
+            transport.carry(self._video if video is None else None, self._audio if audio is None else None)
 
     def send_with_picture(self, transport: PublisherTransport | None, data: bytes, captured_ns: int) -> None:
         """Send with the next picture, or the first captured at ``captured_ns`` or later; codes of ``send_sei``."""

@@ -11,7 +11,7 @@ from sanderling.errors import ErrorCode, MediaUnavailable
 from sanderling.sdk.config import VideoCodec
 from sanderling.sdk.quality import Counters
 from sanderling.sdk.webrtc.sdp import with_fmtp
-from sanderling.sdk.webrtc.side_data import SideDataReader
+from sanderling.sdk.webrtc.side_data import Open, SideDataReader
 from sanderling.sdk.webrtc.transport import StateHandler, Transport, codecs_of
 from sanderling.signaling.messages import IceServer
 
@@ -71,10 +71,14 @@ class ViewerTransport(Transport):
         receiver = self._receiver(mid)
         return receiver.track if receiver is not None else None
 
-    def read_side_data(self, mid: str, deliver: Callable[[int, bytes], None]) -> SideDataReader | None:
-        """Hand over what is inside the pictures of the media section ``mid``, with their RTP timestamps."""
+    def read_side_data(
+        self, mid: str, deliver: Callable[[int, bytes], None] | None, open_frame: Open | None = None
+    ) -> SideDataReader | None:
+        """Hand over what is inside the frames of the media section ``mid``, with their RTP timestamps, and have them
+        opened before.
+        """
         receiver = self._receiver(mid)
-        return SideDataReader(receiver, deliver) if receiver is not None else None
+        return SideDataReader(receiver, deliver, open_frame) if receiver is not None else None
 
     def _receiver(self, mid: str) -> webrtc.RTCRtpReceiver | None:
         for transceiver in self.connection.get_transceivers():
