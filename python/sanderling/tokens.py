@@ -254,12 +254,12 @@ def _unpack_binary(packed: bytes) -> Envelope:
 
 
 def open_envelope(envelope: Envelope, secret: str) -> bytes:
-    """Return the plaintext; 1002033 when it cannot be decrypted with this secret."""
+    """Return the plaintext; 1002033 when it cannot be decrypted with this secret, 1002074 when that is no secret."""
     wrong = "failed at: decrypt; is the ServerSecret that of this AppID?"
     try:
         key = _key(secret)
     except ValueError as error:
-        raise _refuse("secret", str(error)) from None
+        raise _refuse("secret", str(error), ErrorCode.TOKEN_INTERNAL_ERROR) from None
     if envelope.mode is EnvelopeMode.GCM:
         if len(envelope.iv) < 8 or len(envelope.ciphertext) < GCM_TAG_LENGTH:
             raise _refuse("decrypt", "its nonce or ciphertext is too short for GCM")

@@ -27,7 +27,7 @@ from sanderling.server.lifecycle import Services, start_services, stop_services
 from sanderling.server.proxy import Proxied
 from sanderling.server.ws.protocol import BoundedHttpProtocol, BoundedWebSocketProtocol
 from sanderling.server.ws.session import SignallingSession
-from sanderling.signaling.codec import MAX_MESSAGE_BYTES
+from sanderling.signaling.codec import MAX_MESSAGE_BYTES, REGION_HEADER
 
 __all__ = ["SIGNALLING_PATH", "Server", "api_document", "bind_port", "create_app", "serve"]
 
@@ -92,7 +92,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.locate = here
 
     async def signalling(socket: WebSocket) -> None:
-        await socket.accept()
+        region = services.config.region
+        await socket.accept(headers=[(REGION_HEADER.encode(), region.encode())] if region else None)
         await SignallingSession(
             socket, services.rooms, services.limits, services.observer, services.sources.logins
         ).run()

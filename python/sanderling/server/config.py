@@ -99,6 +99,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Path under which a proxy shows this server, for example "/live"."""
     public_url: str = ""
     """Address that people open, where it is not this machine's own: behind a proxy or a name. Printed in links."""
+    region: Literal["", "CN", "NA", "EU", "AS", "IN"] = ""
+    """Where this server stands, told to clients with a geo-fence; "" = not told."""
     turn: tuple[str, ...] = ()
     """TURN servers for clients that reach this one no other way: "HOST:PORT", or "turns:HOST:PORT" for TLS."""
     turn_secret_file: str = ""

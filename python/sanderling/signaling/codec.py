@@ -9,7 +9,10 @@ import msgspec
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.signaling.messages import ClientMessage, ServerMessage
 
-__all__ = ["MAX_MESSAGE_BYTES", "decode_client", "decode_server", "encode"]
+__all__ = ["MAX_MESSAGE_BYTES", "REGION_HEADER", "decode_client", "decode_server", "encode"]
+
+REGION_HEADER = "sanderling-region"
+"""Header of the answer to the WebSocket's handshake that says where the server stands, when it does."""
 
 MAX_MESSAGE_BYTES = 256 * 1024
 """Chromium's offer with 16 + 16 slots is 95 kB; double leaves room for the answer's SSRC lines."""

@@ -64,6 +64,8 @@ class RoomConfig(Value, frozen=True):
     max_member_count: int = 0
     """0 = unlimited."""
     is_user_status_notify: bool = False
+    custom_data: str = ""
+    """For the operator's server, at most 128 bytes; the room does not see it."""
 
 
 class IceServer(Value, frozen=True):

@@ -225,3 +225,12 @@ async def test_what_a_room_tells_its_members_is_no_reply_to_an_http_client():
     assert ended == []
     outbox.send(encode(messages.Kicked(1002055, "removed by the server")))
     assert ended == ["removed by the server"]
+
+
+async def test_an_address_that_the_project_does_not_admit_is_refused(site, world):
+    (app_id,) = world.storage.rows
+    await world.storage.update_project(app_id, settings={"allowed_addresses": "198.51.100.0/24"})
+    for path in (site.path, site.path.replace("/whip/", "/whep/")):
+        response = await site.request("POST", path, content=make_offer())
+        assert (response.status_code, response.json()["code"]) == (403, 1000039)
+    assert world.rooms.counts()["connections"] == 0

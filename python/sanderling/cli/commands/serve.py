@@ -68,6 +68,12 @@ def serve(
         str | None,
         typer.Option(metavar="URL", help="Address people open, where it is not this machine's own."),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CN|NA|EU|AS|IN", help="Where this server stands, for clients with a geo-fence."
+        ),
+    ] = None,
     turn: Annotated[
         list[str] | None,
         typer.Option(metavar="HOST:PORT[,…]", help="TURN servers for clients; turns:HOST:PORT for TLS."),
@@ -102,6 +108,7 @@ def serve(
                 "trusted_proxies": split_list(trusted_proxies),
                 "path_prefix": path_prefix,
                 "public_url": public_url,
+                "region": region,
                 "turn": split_list(turn),
                 "turn_secret_file": turn_secret_file,
                 "log_format": log_format,

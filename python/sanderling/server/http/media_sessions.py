@@ -21,7 +21,6 @@ from typing import TypeVar
 
 import structlog
 
-from sanderling import tokens
 from sanderling.enums import PlayerState, PublisherState, ResourceMode, StreamDeleteReason
 from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, TokenError
 from sanderling.ids import AppId, parse_app_id, parse_room_id, parse_stream_id
@@ -32,7 +31,7 @@ from sanderling.server.http.sdp import (
     read_description,
     replace_credentials,
 )
-from sanderling.server.rooms import Connection, RoomManager
+from sanderling.server.rooms import Connection, RoomManager, access, policy
 from sanderling.server.storage import Project, Storage
 from sanderling.server.token_bucket import TokenBucket
 from sanderling.signaling.codec import decode_server
@@ -56,6 +55,7 @@ from sanderling.signaling.messages import (
     ViewerAnswer,
     ViewerOffer,
 )
+from sanderling.tokens import Token
 
 __all__ = ["Caller", "MediaSession", "MediaSessions", "SessionKind", "Started", "Target"]
 
@@ -234,8 +234,11 @@ class MediaSessions:
     # ---------------------------------------------------------------------------------------- beginning
 
     async def authenticate(self, target: Target, token: str, origin: str) -> Caller:
-        """Who is asking: 1002067 without a token, 1001004 without such a project, else the token's own codes."""
-        return Caller((await self._read_token(target.app_id, token)).user_id, token, origin)
+        """Who is asking: 1002067 without a token, 1001004 without such a project, else the token's own codes.
+
+        1000039 when the project does not admit the address.
+        """
+        return Caller((await self._read_token(target.app_id, token, origin)).user_id, token, origin)
 
     async def publish(self, target: Target, caller: Caller, offer: str) -> Started:
         """Log in and publish. Nothing is left behind when any step fails."""
@@ -322,7 +325,7 @@ class MediaSessions:
         )
         return session
 
-    async def _read_token(self, app_id: AppId, token: str) -> tokens.Token:
+    async def _read_token(self, app_id: AppId, token: str, origin: str | None = None) -> Token:
         if not token:
             raise TokenError(
                 ErrorCode.TOKEN_MISSING,
@@ -336,7 +339,9 @@ class MediaSessions:
                 f"there is no project with AppID {app_id}",
                 hint="`sanderling project list` shows those of this server",
             )
-        return tokens.verify(token, project.server_secret, app_id=app_id, user_id=None, now=self._clock())
+        if origin is not None:
+            access.check_address(project.settings, origin)
+        return policy.read_token(project, token, user_id=None, now=self._clock())
 
     async def _login(self, session: MediaSession, caller: Caller, *, notify: bool) -> LoginOk:
         login = Login(

@@ -14,7 +14,7 @@ from sanderling.ids import RoomId, parse_app_id, parse_room_id, parse_user
 from sanderling.server.bus.base import session_subject
 from sanderling.server.registry import Admission as Claim
 from sanderling.server.registry import Refusal, SessionEntry
-from sanderling.server.rooms import policy
+from sanderling.server.rooms import access, policy
 from sanderling.server.rooms.context import RoomContext, check_present
 from sanderling.server.rooms.credentials import Credentials
 from sanderling.server.rooms.events import Kick, encode_event
@@ -128,7 +128,10 @@ class Admission:
                 f"project {app_id} was taken out of service",
                 hint="ask the operator of the server",
             )
+        access.check_address(project.settings, connection.origin)
         token = policy.authenticate(project, message, now=context.clock())
+        if message.beside.session_id:
+            access.check_multi_room(project.settings, message.user.user_id)
         await self._check_entry(project, room_id, message.user, token)
         if connection.closed:
             return
@@ -170,6 +173,7 @@ class Admission:
             mailbox=Mailbox(connection.outbox, keep=resumable),
             token=token,
             notify=config.is_user_status_notify,
+            custom_data=config.custom_data,
             resumable=resumable,
             connection=connection,
             heard=context.steady(),
@@ -324,6 +328,12 @@ class Admission:
             or not hmac.compare_digest(member.secret.encode(), message.secret.encode())
         ):
             raise self._unresumable("there is no such session (any more)")
+        project = await self._context.storage.project(member.app_id)
+        if connection.closed:
+            return
+        if member.left or project is None:
+            raise self._unresumable("there is no such session (any more)")
+        access.check_address(project.settings, connection.origin)
         former = member.connection
         member.connection = connection
         member.mailbox.detach()
@@ -365,6 +375,7 @@ class Admission:
     async def switch(self, connection: Connection, member: Member, message: SwitchRoom) -> None:
         """Leave the room for another one, with the connection and the viewer transport."""
         context = self._context
+        policy.check_custom_data(message.config.custom_data)
         if message.config.max_member_count < 0:
             raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, "max_member_count must not be negative")
         room_id = parse_room_id(message.room_id)
@@ -380,6 +391,7 @@ class Admission:
         check_present(member)
         if project is None:
             raise RoomError(ErrorCode.APP_ID_INCORRECT, "the project is not there any more")
+        access.check_address(project.settings, connection.origin)
         token = member.token
         if message.token:
             token = self._credentials.read(project, member.user.user_id, message.token)

@@ -6,7 +6,6 @@ from functools import partial
 
 import structlog
 
-from sanderling import tokens
 from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, RoomError, TokenError
 from sanderling.server.bus.base import session_subject
@@ -34,9 +33,7 @@ class Credentials:
 
     def read(self, project: Project, user_id: str, token: str) -> Token:
         """Read a token of this user; the codes of a login's token."""
-        return tokens.verify(
-            token, project.server_secret, app_id=project.app_id, user_id=user_id, now=self._context.clock()
-        )
+        return policy.read_token(project, token, user_id=user_id, now=self._context.clock())
 
     def watch(self, member: Member) -> None:
         """Warn of the end of the member's present token, and see to it that the end counts."""

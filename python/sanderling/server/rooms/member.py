@@ -89,6 +89,8 @@ class Member:
     """None when the login used the AppSign."""
     notify: bool
     """is_user_status_notify: hears of users, and is announced to those who want to hear."""
+    custom_data: str = ""
+    """What the client gave at its login for the operator's server."""
     resumable: bool = False
     state: MemberState = MemberState.JOINING
     seen: int = 0

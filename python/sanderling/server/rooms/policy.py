@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 
+import structlog
+
 from sanderling import tokens
 from sanderling.bridge import MediaFailed
 from sanderling.enums import Channel, VideoStreamType
@@ -15,6 +17,7 @@ from sanderling.tokens import Token
 
 __all__ = [
     "authenticate",
+    "check_custom_data",
     "check_device_state",
     "check_extra_info",
     "check_login",
@@ -24,10 +27,15 @@ __all__ = [
     "login_failure",
     "play_failure",
     "publish_failure",
+    "read_token",
 ]
+
+log = structlog.get_logger("rooms")
 
 MAX_EXTRA_INFO = 1023
 """Bytes of a stream's extra info."""
+MAX_CUSTOM_DATA = 128
+"""Bytes of a login's custom data (product-facts 2.2)."""
 LAST_DEVICE_STATE = 15
 """NOT_SUPPORT, the highest RemoteDeviceState."""
 
@@ -38,7 +46,7 @@ _HEX64 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 def check_login(message: Login) -> None:
-    """Refuse another protocol version or an impossible configuration (1000017)."""
+    """Refuse another protocol version or an impossible configuration (1000017), too long custom data (1002083)."""
     if message.version != PROTOCOL_VERSION:
         raise SanderlingError(
             ErrorCode.ILLEGAL_PARAMETER,
@@ -49,14 +57,44 @@ def check_login(message: Login) -> None:
         raise SanderlingError(
             ErrorCode.ILLEGAL_PARAMETER, "max_member_count must be 0 (unlimited) or a positive number"
         )
+    check_custom_data(message.config.custom_data)
+
+
+def check_custom_data(text: str) -> None:
+    """1002083 when a login's custom data is too long."""
+    size = len(text.encode())
+    if size > MAX_CUSTOM_DATA:
+        raise RoomError(
+            ErrorCode.CUSTOM_DATA_TOO_LONG, f"custom_data has {size} bytes, {MAX_CUSTOM_DATA} allowed"
+        )
+
+
+def read_token(project: Project, token: str, *, user_id: str | None, now: float) -> Token:
+    """Read a token of this project and user (None: whoever it names); the codes of ``tokens.verify``.
+
+    1002074 when it cannot be checked for a reason of the server's own, which the log then names.
+    """
+    try:
+        return tokens.verify(token, project.server_secret, app_id=project.app_id, user_id=user_id, now=now)
+    except TokenError as error:
+        if error.context.get("step") != "secret":
+            raise
+        reason = error.message
+    except Exception:
+        log.exception("token_check_failed", app_id=project.app_id)
+        reason = "an unexpected error"
+    log.error("token_not_checked", app_id=project.app_id, why=reason)
+    raise TokenError(
+        ErrorCode.TOKEN_INTERNAL_ERROR,
+        "token: the server could not check it",
+        hint="its log says why; ask its operator",
+    )
 
 
 def authenticate(project: Project, message: Login, *, now: float) -> Token | None:
     """Check the token, or else the AppSign. Returns the token, None when the AppSign was used."""
     if message.token:
-        return tokens.verify(
-            message.token, project.server_secret, app_id=project.app_id, user_id=message.user.user_id, now=now
-        )
+        return read_token(project, message.token, user_id=message.user.user_id, now=now)
     if not message.app_sign:
         raise TokenError(
             ErrorCode.TOKEN_MISSING,

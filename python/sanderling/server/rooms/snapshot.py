@@ -28,6 +28,7 @@ def _describe_member(member: Member) -> dict[str, Any]:
         "connected": member.mailbox.attached,
         "kept_bytes": member.mailbox.kept_bytes,
         "origin": member.origin,
+        "custom_data": member.custom_data,
         "viewer": member.viewer.session if member.viewer else None,
         "publications": [
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +11,10 @@ import msgspec
 from sanderling.errors import ErrorCode, SanderlingError
 
 __all__ = ["ProjectSettings", "change_settings", "decode_settings", "encode_settings"]
+
+
+LONGEST_LIST = 256
+"""Entries of a setting that is a list. Each login looks at all of them."""
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +51,12 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     video_codec: Literal["auto", "VP8", "VP9", "AV1", "H264"] = "auto"
     """What may be published; auto: VP8, unless every member of the room decodes what the publisher would rather
     send."""
+    allowed_addresses: tuple[str, ...] = ()
+    """Addresses and networks (CIDR) from which clients may come; none = any."""
+    denied_addresses: tuple[str, ...] = ()
+    """Those from which they may not, also out of the allowed ones."""
+    multi_room_users: tuple[str, ...] = ()
+    """UserIDs that may be in several rooms, with ``*`` for any characters; none = all."""
 
     def __post_init__(self) -> None:
         rules = [
@@ -58,9 +70,25 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
             for name in self.__struct_fields__
             if name.endswith("_per_s")
         ]
+        rules += [
+            (len(getattr(self, name)) <= LONGEST_LIST, f"{name} has at most {LONGEST_LIST} entries")
+            for name in _LISTS
+        ]
         for good, rule in rules:
             if not good:
                 raise ValueError(rule)
+        _check_networks((*self.allowed_addresses, *self.denied_addresses))
+
+
+_LISTS = ("allowed_addresses", "denied_addresses", "multi_room_users")
+
+
+def _check_networks(texts: Iterable[str]) -> None:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; write an address or a network such as 192.0.2.0/24") from None
 
 
 _decoder = msgspec.json.Decoder(ProjectSettings)
@@ -83,7 +111,9 @@ def decode_settings(text: str) -> ProjectSettings:
 
 
 def change_settings(settings: ProjectSettings, changes: dict[str, Any]) -> ProjectSettings:
-    """Return ``settings`` with these changed; texts are read as what the setting is. 1000017 when that cannot be."""
+    """Return ``settings`` with these changed; texts are read as what the setting is, lists with
+    commas between their entries. 1000017 when that cannot be.
+    """
     known = settings.__struct_fields__
     for name in changes:
         if name not in known:
@@ -92,6 +122,12 @@ def change_settings(settings: ProjectSettings, changes: dict[str, Any]) -> Proje
                 f"there is no project setting {name!r}",
                 hint=f"known: {', '.join(known)}",
             )
+    changes = {
+        name: tuple(part.strip() for part in value.split(",") if part.strip())
+        if name in _LISTS and isinstance(value, str)
+        else value
+        for name, value in changes.items()
+    }
     try:
         return msgspec.convert({**msgspec.structs.asdict(settings), **changes}, ProjectSettings, strict=False)
     except (msgspec.ValidationError, ValueError) as error:

@@ -32,6 +32,7 @@ export interface User {
 export interface RoomConfig {
   readonly max_member_count?: number;
   readonly is_user_status_notify?: boolean;
+  readonly custom_data?: string;
 }
 
 /** Which software is asking; for the operator's eyes only. */
@@ -604,7 +605,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   RoomConfig: {
     required: [],
-    fields: { max_member_count: "integer", is_user_status_notify: "boolean" },
+    fields: { max_member_count: "integer", is_user_status_notify: "boolean", custom_data: "string" },
   },
   ClientInfo: {
     required: [],
