@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sanderling.enums import (
         Channel,
+        GeoFenceAreaCode,
+        GeoFenceType,
         PlayerMediaEvent,
         PlayerState,
         PublisherState,
@@ -94,7 +96,9 @@ if TYPE_CHECKING:
     )
     from sanderling.sdk.file_source import File
     from sanderling.sdk.frames import AudioFrame, ColorSpace, PixelFormat, VideoFrame
+    from sanderling.sdk.geo_fence import GeoFence
     from sanderling.sdk.handler import EventHandler
+    from sanderling.sdk.log_file import LogConfig, set_log_config
     from sanderling.sdk.playing import Player, Playing
     from sanderling.sdk.preview import Preview
     from sanderling.sdk.publishing import Publisher, Publishing
@@ -113,8 +117,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
-        "Channel PlayerMediaEvent PlayerState PublisherState RemoteDeviceState ResourceMode "
-        "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
+        "Channel GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
+        "ResourceMode ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
         "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
     ),
     "errors": (
@@ -138,7 +142,9 @@ _MODULES = {
     ),
     "sdk.file_source": "File",
     "sdk.frames": "AudioFrame ColorSpace PixelFormat VideoFrame",
+    "sdk.geo_fence": "GeoFence",
     "sdk.handler": "EventHandler",
+    "sdk.log_file": "LogConfig set_log_config",
     "sdk.playing": "Player Playing",
     "sdk.preview": "Preview",
     "sdk.publishing": "Publisher Publishing",
@@ -174,6 +180,10 @@ __all__ = [
     "EventsLost",
     "File",
     "ForkedProcessError",
+    "GeoFence",
+    "GeoFenceAreaCode",
+    "GeoFenceType",
+    "LogConfig",
     "Login",
     "MediaSources",
     "MediaUnavailable",
@@ -248,6 +258,7 @@ __all__ = [
     "VideoFrame",
     "VideoSource",
     "VideoStreamType",
+    "set_log_config",
 ]
 
 

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 __all__ = [
     "Channel",
+    "GeoFenceAreaCode",
+    "GeoFenceType",
     "PlayerMediaEvent",
     "PlayerState",
     "PublisherState",
@@ -147,6 +149,24 @@ class RoomMode(IntEnum):
 
     SINGLE_ROOM = 0
     MULTI_ROOM = 1
+
+
+class GeoFenceType(IntEnum):
+    """Whether a geo-fence names the areas whose servers are used, or those whose are not."""
+
+    NONE = 0
+    INCLUDE = 1
+    EXCLUDE = 2
+
+
+class GeoFenceAreaCode(IntEnum):
+    """Mainland China, North America, Europe, Asia, India."""
+
+    CN = 2
+    NA = 3
+    EU = 4
+    AS = 5
+    IN = 6
 
 
 class RemoteDeviceState(IntEnum):

@@ -18,6 +18,7 @@ from sanderling.enums import (
 )
 from sanderling.errors import ErrorCode, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_app_id
+from sanderling.sdk.geo_fence import GeoFence
 from sanderling.sdk.tls import TLS
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "TokenProvider",
     "User",
     "VideoCodec",
+    "check_custom_data",
     "check_extra_info",
     "token_of",
 ]
@@ -45,6 +47,9 @@ RETRY_TIME = 20 * 60.0
 MAX_EXTRA_INFO = 1023
 """Bytes of a stream's extra info (product-facts 1.3: below 1024)."""
 
+MAX_CUSTOM_DATA = 128
+"""Bytes of a login's custom data (product-facts 2.2)."""
+
 
 def check_extra_info(text: str) -> None:
     """1003051 for a stream's extra info of 1024 bytes or more, 1003050 for what is no text."""
@@ -54,6 +59,15 @@ def check_extra_info(text: str) -> None:
     if size > MAX_EXTRA_INFO:
         raise PublishError(
             ErrorCode.STREAM_EXTRA_INFO_TOO_LONG, f"extra_info has {size} bytes, {MAX_EXTRA_INFO} allowed"
+        )
+
+
+def check_custom_data(text: str) -> None:
+    """1002083 for custom data of a login above 128 bytes."""
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_CUSTOM_DATA:
+        raise RoomError(
+            ErrorCode.CUSTOM_DATA_TOO_LONG, f"custom_data has {size} bytes, {MAX_CUSTOM_DATA} allowed"
         )
 
 
@@ -84,6 +98,7 @@ class EngineProfile:
     ``tls``: how to recognise a server whose certificate the system does not trust.
     ``room_retry_time``, ``av_retry_time``: seconds for which a lost room, publish or play is tried again.
     ``room_mode``: MULTI_ROOM lets the engine be in several rooms at once.
+    ``geo_fence``: where servers may stand that it uses.
     """
 
     app_id: int
@@ -95,6 +110,7 @@ class EngineProfile:
     room_retry_time: float = RETRY_TIME
     av_retry_time: float = RETRY_TIME
     room_mode: RoomMode = RoomMode.SINGLE_ROOM
+    geo_fence: GeoFence | None = None
 
     def __post_init__(self) -> None:
         parse_app_id(self.app_id)
@@ -117,12 +133,14 @@ class RoomConfig:
     """How to log in.
 
     ``token``: the token, or an async function that returns one. ``is_user_status_notify``: be announced and hear of
-    others. ``max_member_count``: 0 = unlimited; decided by whoever makes the room.
+    others. ``max_member_count``: 0 = unlimited; decided by whoever makes the room. ``custom_data``: for the
+    operator's server, at most 128 bytes (else the login fails with 1002083); the room does not see it.
     """
 
     token: str | TokenProvider = field(default="", repr=False)
     is_user_status_notify: bool = False
     max_member_count: int = 0
+    custom_data: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

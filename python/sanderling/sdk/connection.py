@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
+from sanderling.sdk.geo_fence import GeoFence
 from sanderling.sdk.tls import TLS, explain, make_context, pinned_connection
 from sanderling.signaling.client import ClientEvent, SignalingClient
-from sanderling.signaling.codec import MAX_MESSAGE_BYTES
+from sanderling.signaling.codec import MAX_MESSAGE_BYTES, REGION_HEADER
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -64,6 +65,7 @@ class Connection:
         on_event: Callable[[ClientEvent], None],
         *,
         tls: TLS | None = None,
+        fence: GeoFence | None = None,
     ) -> None:
         self._url = websocket_url(server)
         if tls is not None and not self._url.startswith("wss:"):
@@ -73,6 +75,7 @@ class Connection:
                 hint="write the server as https:// or wss://, or leave EngineProfile.tls away",
             )
         self._tls = tls
+        self._fence = fence
         self._client = client
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
@@ -163,8 +166,23 @@ class Connection:
             raise self._refused(ErrorCode.LOGIN_FAILED, *explain(error)) from None
         except (OSError, WebSocketException, InvalidURI) as error:
             raise self._refused(ErrorCode.LOGIN_FAILED, str(error) or type(error).__name__) from None
+        self._check_region(self._socket)
         self._spawn(self._receive(self._socket), "sanderling-receive")
         self._spawn(self._send(self._socket), "sanderling-send")
+
+    def _check_region(self, socket: ClientConnection) -> None:
+        """1000039 when the server stands where it may not; nothing has been said to it yet."""
+        if self._fence is None:
+            return
+        region = socket.response.headers.get(REGION_HEADER, "") if socket.response is not None else ""
+        if not self._fence.admits(region):
+            where = f"stands in {region}" if region else "does not say where it stands"
+            raise SanderlingError(
+                ErrorCode.ACCESS_DENIED,
+                f"the server {where}, which the geo-fence of this engine shuts out",
+                hint="use another server, change the geo-fence, or set the server's `region`",
+                context={"url": self._url},
+            )
 
     def _refused(self, code: ErrorCode, why: str, hint: str = UNREACHABLE) -> RoomError:
         return RoomError(

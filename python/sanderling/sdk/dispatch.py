@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.sdk.events import DebugError, Event, EventsLost
 from sanderling.sdk.handler import EventHandler, call_handler
+from sanderling.sdk.log_file import note_event
 
 __all__ = ["Dispatcher", "EventQueue"]
 
@@ -110,6 +111,7 @@ class Dispatcher:
         """Deliver ``event``; never dropped once there is a handler."""
         if self._closed:
             return
+        note_event(event)
         for reader in self._readers:
             reader.put(event)
         if self._handler is None and self._had_handler:

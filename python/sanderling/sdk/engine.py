@@ -15,6 +15,7 @@ from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, 
 from sanderling.sdk.connection import websocket_url
 from sanderling.sdk.dispatch import Dispatcher
 from sanderling.sdk.encryption import EncryptionKeys, StreamEncryption
+from sanderling.sdk.engine_settings import EngineSettings
 from sanderling.sdk.handler import EventHandler
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
@@ -32,7 +33,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine(StreamEncryption):
+class Engine(EngineSettings, StreamEncryption):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -60,6 +61,7 @@ class Engine(StreamEncryption):
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
         self._encryption = EncryptionKeys()
+        self._went_out = False
         self._destroying: asyncio.Task[None] | None = None
 
     @property
@@ -101,6 +103,7 @@ class Engine(StreamEncryption):
         )
         room.renders = self._renders
         room.encryption = self._encryption
+        self._went_out = True
         self._members[room_id] = room
         self._rooms.add(room)
         room.begin()
@@ -201,7 +204,8 @@ class Engine(StreamEncryption):
     ) -> Playing:
         """Play in the engine's room; allowed at once after the login call. 1000002 without one.
 
-        ``room_id``: in multi-room mode, which room; 1004070 without it and a config there, 1004071 without it.
+        ``room_id``: in multi-room mode, which room; 1004070 without it and a config there, 1004071 without it. In
+        single-room mode 1002081 for another than the engine's.
         """
         self._check()
         try:
@@ -320,6 +324,13 @@ class Engine(StreamEncryption):
     def _room_for(self, room_id: str | None, missing: ErrorCode) -> Room:
         if self._multi and room_id is None:
             raise error_for(missing, "in multi-room mode the room has to be named", hint="pass room_id")
+        room = self.room
+        if not self._multi and room is not None and room_id not in (None, room.id):
+            raise RoomError(
+                ErrorCode.MULTI_ROOM_REQUIRED,
+                f"this engine is in room {room.id}, and in one room at a time",
+                hint="make it with RoomMode.MULTI_ROOM to use several rooms",
+            )
         return self._member(room_id)
 
     def _room_of(self, stream_id: str) -> Room:

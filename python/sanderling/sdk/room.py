@@ -20,6 +20,7 @@ from sanderling.sdk.config import (
     RoomConfig,
     TokenProvider,
     User,
+    check_custom_data,
     token_of,
 )
 from sanderling.sdk.credentials import Credentials
@@ -191,6 +192,7 @@ class Room(Messaging):
         self._check_member()
         parse_room_id(room_id)
         config = config or self._credentials.config
+        check_custom_data(config.custom_data)
         token = await token_of(config)
         self._stop_all(None, None)
         self._set_state(RoomStateReason.LOGOUT)
@@ -200,7 +202,9 @@ class Room(Messaging):
         self._credentials.config = config
         self._set_state(RoomStateReason.LOGINING)
         self.session.change_login(room_id, config)
-        settings = messages.RoomConfig(config.max_member_count, config.is_user_status_notify)
+        settings = messages.RoomConfig(
+            config.max_member_count, config.is_user_status_notify, config.custom_data
+        )
         try:
             await self.session.request(
                 lambda seq: messages.SwitchRoom(seq, room_id, token, settings), messages.LoginOk
@@ -239,6 +243,7 @@ class Room(Messaging):
         try:
             parse_room_id(self.id)
             parse_user(self.user.user_id, self.user.user_name)
+            check_custom_data(self._credentials.config.custom_data)
         except SanderlingError as error:
             self.session.end(Ended(error))
             return

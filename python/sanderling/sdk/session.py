@@ -101,6 +101,8 @@ class Session:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._profile = profile
+        self.av_retry_time = profile.av_retry_time
+        """Seconds for which a lost viewer transport is made anew."""
         self._owner = owner
         self._beside = beside
         self._login: tuple[str, User, RoomConfig] | None = None
@@ -278,7 +280,11 @@ class Session:
     def _connect(self) -> Connection:
         client = self._client
         return Connection(
-            self._profile.server, client, lambda event: self._handle(client, event), tls=self._profile.tls
+            self._profile.server,
+            client,
+            lambda event: self._handle(client, event),
+            tls=self._profile.tls,
+            fence=self._profile.geo_fence,
         )
 
     async def _keep(self) -> None:
@@ -367,9 +373,10 @@ class Session:
             config=messages.RoomConfig(
                 max_member_count=config.max_member_count,
                 is_user_status_notify=config.is_user_status_notify,
+                custom_data=config.custom_data,
             ),
             viewer_offer=offer,
-            client=messages.ClientInfo(sdk="python", version=_VERSION, platform=platform.system()),
+            client=messages.ClientInfo(sdk="python", version=SDK_VERSION, platform=platform.system()),
             beside=beside,
             now=self._connection.now(),
         )
@@ -462,7 +469,7 @@ class Session:
 
     async def _replace_viewer(self) -> None:
         lost = self.viewing.transport
-        backoff = Backoff(self._profile.av_retry_time, now=self._loop.time())
+        backoff = Backoff(self.av_retry_time, now=self._loop.time())
         while True:
             await asyncio.sleep(backoff.next(self._loop.time()))
             await self.online()
@@ -485,7 +492,7 @@ def _read_version() -> str:
         return ""
 
 
-_VERSION = _read_version()
+SDK_VERSION = _read_version()
 
 
 def _retrieve(future: asyncio.Future[R]) -> None:

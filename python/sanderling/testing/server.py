@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import structlog
 import uvloop
@@ -185,6 +185,7 @@ async def server(
     admin_secret: str = "",
     tls: str = "",
     max_sessions: int = 20_000,
+    region: Literal["", "CN", "NA", "EU", "AS", "IN"] = "",
     turn: Sequence[str] = (),
     turn_secret_file: str = "",
     native: NativeModule | None = None,
@@ -215,6 +216,7 @@ async def server(
             admin_secret=admin_secret,
             tls=tls,
             max_sessions=max_sessions,
+            region=region,
             turn=tuple(turn),
             turn_secret_file=turn_secret_file,
         )
