@@ -110,7 +110,7 @@ async def test_custom_data_is_kept_for_the_operator_and_has_its_limit(world):
     alice, bob = world.client("alice"), world.client("bob")
     await alice.login(project, config=RoomConfig(custom_data="é" * 64))
     assert alice.connection.member.custom_data == "é" * 64
-    (room,) = world.rooms.snapshot()["rooms"]
+    (room,) = world.rooms.describe()
     assert room["members"][0]["custom_data"] == "é" * 64
     too_long = RoomConfig(custom_data="é" * 64 + "x")
     await bob.expect_error(bob.login_message(project, config=too_long), 1002083)
