@@ -85,6 +85,8 @@ class Crowd:
         self.members: list[Visitor] = []
         self.unheard = 0
         """Members that have not heard the present notice."""
+        self.silent = False
+        """No signs of life are sent, for a short while: they are no part of what is measured then."""
 
     def come(self, login: dict[str, Any]) -> Visitor:
         """Connect one member; its login follows by itself once the socket is open."""
@@ -128,10 +130,11 @@ class Crowd:
             now = time.perf_counter()
             if now >= deadline:
                 return False
-            wake = min(deadline, self._lives[0][0]) if self._lives else deadline
+            wake = min(deadline, self._lives[0][0]) if self._lives and not self.silent else deadline
             for fd, _ in self._epoll.poll(max(0.0, wake - now)):
                 self._read(self._by_fd[fd])
-            self._live(time.perf_counter())
+            if not self.silent:
+                self._live(time.perf_counter())
         return True
 
     def pause(self, seconds: float) -> None:
