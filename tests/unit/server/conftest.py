@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -67,6 +67,7 @@ class Client:
         self.outbox = RecordedOutbox()
         self.connection: Connection = world.rooms.connect(self.outbox, f"192.0.2.1:{next(world.numbers)}")
         self._seq = itertools.count(1)
+        world.clients.append(self)
 
     def next_seq(self) -> int:
         return next(self._seq)
@@ -146,25 +147,28 @@ class Client:
 
 
 class World:
-    """Rooms with everything around them; ``now`` is their clock."""
+    """Rooms with everything around them; ``now`` is their clock. ``shared``: what it has in common with other nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "node-0", shared: dict[str, Any] | None = None) -> None:
         self.now = NOW
         """Of both clocks."""
         self.jump = 0.0
         """How far the wall clock is off."""
         self.numbers = itertools.count(50_000)
+        self.clients: list[Client] = []
         self.module = FakeModule()
         self.engine = MediaEngine(native=self.module, workers=2)
         self.native: Engine = self.module.made[0]
-        self.storage = MemoryStorage()
-        self.bus = InProcessBus()
-        self.registry = InProcessRegistry()
+        shared = shared or {}
+        self.storage = shared.get("storage") or MemoryStorage()
+        self.bus = shared.get("bus") or InProcessBus()
+        self.registry = shared.get("registry") or InProcessRegistry()
         self.context = RoomContext(
             engine=self.engine,
             storage=self.storage,
             registry=self.registry,
             bus=self.bus,
+            node=node,
             clock=lambda: self.now + self.jump,
             steady=lambda: self.now,
             started=self.now,
@@ -212,3 +216,18 @@ async def world() -> AsyncIterator[World]:
     yield world
     await world.rooms.settle()
     await world.engine.aclose()
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[Callable[[str, dict[str, Any]], World]]:
+    """Makes nodes that share what they are given."""
+    made: list[World] = []
+
+    def make(node: str, shared: dict[str, Any]) -> World:
+        made.append(World(node, shared))
+        return made[-1]
+
+    yield make
+    for world in made:
+        await world.rooms.settle()
+        await world.engine.aclose()
