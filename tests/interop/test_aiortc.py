@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -80,23 +81,38 @@ async def test_it_sees_libwebrtc(on: Stage, http: httpx.AsyncClient) -> None:
         await viewer.received(pictures=20)
 
 
-async def test_it_answers_a_counter_offer(on: Stage, http: httpx.AsyncClient) -> None:
-    """Its first offer is of H.264 alone for a stream in VP8. Its ICE checks begin before its answer arrives."""
-    whip, whep = endpoints(on)
-    async with (
-        aiortc_peer("sendonly", codec="VP8") as sender,
-        session(http, whip, sender),
-        aiortc_peer("recvonly", codec="H264") as first,
-        aiortc_peer("recvonly", audio=False, video=False) as viewer,
-    ):
-        response = await post(http, whep, await first.offer())
-        assert response.status_code == 406, response.text
-        playing = Session(http, whep, response)
-        accepted = await playing.patch(await viewer.accept(response.text), content_type=SDP)
-        assert accepted.status_code == 204, accepted.text
-        await viewer.connected()
-        await sees_and_hears(viewer)
-        await playing.delete()
+@pytest.mark.parametrize(
+    ("codec", "other", "workers"), [("VP8", "H264", 1), ("H264", "VP8", 1), ("H264", "VP8", 2)]
+)
+async def test_it_answers_a_counter_offer(
+    codec: str, other: str, workers: int, http: httpx.AsyncClient
+) -> None:
+    """Its first offer lacks the stream's codec. Its ICE checks begin before its answer arrives."""
+    async with stage(workers=workers) as on, contextlib.AsyncExitStack() as stack:
+        whip, whep = endpoints(on)
+        sender = await stack.enter_async_context(aiortc_peer("sendonly", codec=codec))
+        await stack.enter_async_context(session(http, whip, sender))
+        viewers: list[tuple[AiortcPeer, Session]] = []
+        for number in range(workers):
+            whep = Endpoint(whep.url, on.server.token(on.project, f"viewer-{number}"))
+            async with aiortc_peer("recvonly", codec=other) as first:
+                response = await post(http, whep, await first.offer())
+            assert response.status_code == 406, response.text
+            viewer = await stack.enter_async_context(aiortc_peer("recvonly", audio=False, video=False))
+            playing = Session(http, whep, response)
+            accepted = await playing.patch(await viewer.accept(response.text), content_type=SDP)
+            assert accepted.status_code == 204, accepted.text
+            viewers.append((viewer, playing))
+        for viewer, _ in viewers:
+            await viewer.connected()
+            await sees_and_hears(viewer)
+        there = [len(worker["viewers"]) for worker in (await on.server.snapshot())["workers"]]
+        # An offer of the server's own is made where the stream is published.
+        assert there == [workers] + [0] * (workers - 1)
+        for _, playing in viewers:
+            await playing.delete()
+        await stack.aclose()
+        await on.empty()
 
 
 async def test_over_signalling(on: Stage) -> None:
