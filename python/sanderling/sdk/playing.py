@@ -382,7 +382,7 @@ class Player:
         stream = self._room.streams.get(self.stream_id)
         if stream is not None:
             quality = replace(
-                quality,
+                self._room.monitor.upstream(stream.user.user_id).added_to(quality),
                 mute_video=stream.camera in SILENT_DEVICE,
                 mute_audio=stream.microphone in SILENT_DEVICE,
             )

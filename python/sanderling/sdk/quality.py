@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sanderling.enums import StreamQualityLevel
 
@@ -12,6 +12,7 @@ __all__ = [
     "GapMeter",
     "PlayQuality",
     "PublishQuality",
+    "Upstream",
     "network_level",
     "play_quality",
     "publish_quality",
@@ -111,7 +112,10 @@ class PlayQuality:
     delay_ms: float = 0.0
     """Time the media waits here after it was received: the longer of both jitter buffers."""
     peer_to_peer_delay_ms: float = 0.0
-    """Half the round trip to the server and the wait here; what lies before the server is not in it."""
+    """Half of both round trips, the publisher's and this one's to the server, and the wait here. Without the
+    publisher's part until it has told of it, which our SDKs do every 2 seconds."""
+    peer_to_peer_packet_lost_rate: float = 0.0
+    """Share of packets lost on the way from the publisher, 0.0 to 1.0: before the server and behind it."""
     level: StreamQualityLevel = StreamQualityLevel.UNKNOWN
     av_timestamp_diff_ms: float = 0.0
     """How far the sound is ahead of the picture; negative = the picture is ahead."""
@@ -119,6 +123,23 @@ class PlayQuality:
     mute_video: bool = False
     mute_audio: bool = False
     """What the publisher says of its camera and microphone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What a publisher says of its way to the server."""
+
+    rtt_ms: float = 0.0
+    loss: float = 0.0
+
+    def added_to(self, quality: PlayQuality) -> PlayQuality:
+        """Figures of a play that begin at the publisher."""
+        arrived = (1 - self.loss) * (1 - quality.peer_to_peer_packet_lost_rate)
+        return replace(
+            quality,
+            peer_to_peer_delay_ms=quality.peer_to_peer_delay_ms + self.rtt_ms / 2,
+            peer_to_peer_packet_lost_rate=1 - arrived,
+        )
 
 
 class GapMeter:
@@ -271,6 +292,7 @@ def play_quality(
         mos=_opinion(rtt_ms, audio_wait, audio_break_rate) if new_samples else -1.0,
         delay_ms=max(video_wait, audio_wait),
         peer_to_peer_delay_ms=rtt_ms / 2 + max(video_wait, audio_wait),
+        peer_to_peer_packet_lost_rate=recent_loss,
         level=network_level(rtt_ms, recent_loss) if recent > 0 else StreamQualityLevel.UNKNOWN,
         av_timestamp_diff_ms=playout[0] - playout[1] if all(playout) else 0.0,
         is_hardware_decode=_number(video, "power_efficient_decoder") > 0,

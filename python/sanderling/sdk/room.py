@@ -80,7 +80,7 @@ class Room(Messaging):
         self.av_retry_time = profile.av_retry_time
         self.session = Session(profile, self, beside=None if beside is None else lambda: beside(self))
         self.renders = False
-        self._monitor = Monitor(self)
+        self.monitor = Monitor(self)
         self.ready: asyncio.Future[Room] = self._loop.create_future()
 
     @property
@@ -277,7 +277,7 @@ class Room(Messaging):
         """The server accepted the login: report it, then who and what is there."""
         self._set_state(RoomStateReason.LOGINED, extended={"room_session_id": reply.session_id})
         self._fill(reply)
-        self.session.spawn(self._monitor.run(), "sanderling-quality")
+        self.session.spawn(self.monitor.run(), "sanderling-quality")
         if not self.ready.done():
             self.ready.set_result(self)
 
@@ -339,7 +339,7 @@ class Room(Messaging):
             case messages.TokenWillExpire():
                 self._credentials.will_expire(notice.remaining_s)
             case messages.NetworkQualityNotice():
-                self._monitor.remote_quality(notice)
+                self.monitor.remote_quality(notice)
             case _:
                 self._message(notice)
 

@@ -275,6 +275,9 @@ class NetworkQualityNotice(Message, frozen=True, tag="network_quality"):
     user_id: str
     up: int
     down: int
+    rtt_ms: int = 0
+    """As in ReportQuality: what lies before the server on the way of this user's streams."""
+    lost_permille: int = 0
 
 
 # ----------------------------------------------------------------------------------------- notices: messages

@@ -112,6 +112,10 @@ class ReportQuality(Message, frozen=True, tag="report_quality"):
     seq: int
     up: int
     down: int
+    rtt_ms: int = 0
+    """Round trip of published media between this user and the server, 0 to 60000 ms; 0 = unknown."""
+    lost_permille: int = 0
+    """Packets of it that were lost on the way to the server, of a thousand."""
 
 
 # ------------------------------------------------------------------------------------------------- streams

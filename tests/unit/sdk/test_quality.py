@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sanderling import AudioFrame, ErrorCode, PlayError, SanderlingError, StreamQualityLevel
+from sanderling import AudioFrame, ErrorCode, PlayError, PlayQuality, SanderlingError, StreamQualityLevel
 from sanderling.sdk.audio import AudioShaper
 from sanderling.sdk.frame_queue import FrameQueue
-from sanderling.sdk.quality import Counters, GapMeter, network_level, play_quality, publish_quality
+from sanderling.sdk.quality import Counters, GapMeter, Upstream, network_level, play_quality, publish_quality
 
 MS = 1_000_000
 
@@ -176,6 +176,16 @@ def test_sound_is_resampled() -> None:
     assert len(samples) == pytest.approx(16_000, abs=320)
     spectrum = np.abs(np.fft.rfft(samples[1600:14_400].astype(np.float64)))
     assert int(spectrum.argmax() * 16_000 / 12_800) == 400
+
+
+def test_figures_from_publisher_to_player_hold_both_ways() -> None:
+    behind = PlayQuality(peer_to_peer_delay_ms=50.0, peer_to_peer_packet_lost_rate=0.2)
+    whole = Upstream(rtt_ms=80.0, loss=0.5).added_to(behind)
+    assert whole.peer_to_peer_delay_ms == pytest.approx(90.0)
+    assert whole.peer_to_peer_packet_lost_rate == pytest.approx(0.6)
+    unknown = Upstream().added_to(behind)
+    assert unknown.peer_to_peer_packet_lost_rate == pytest.approx(0.2)
+    assert unknown.peer_to_peer_delay_ms == pytest.approx(50.0)
 
 
 @pytest.mark.parametrize(("rate", "channels", "block_ms"), [(48_001, 1, 10), (48_000, 3, 10), (48_000, 1, 0)])

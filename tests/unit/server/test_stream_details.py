@@ -72,6 +72,10 @@ async def test_the_state_at_the_publish_is_known_from_the_start(world):
         (SetDeviceState(9, "cam", microphone=-1), 1000017),
         (ReportQuality(9, 6, 0), 1000017),
         (ReportQuality(9, 0, -1), 1000017),
+        (ReportQuality(9, 0, 0, -1), 1000017),
+        (ReportQuality(9, 0, 0, 60_001), 1000017),
+        (ReportQuality(9, 0, 0, 0, 1001), 1000017),
+        (ReportQuality(9, 0, 0, 0, -1), 1000017),
         (StreamData(9, "cam", b""), 1009039),
         (StreamData(9, "cam", b"x" * 4097), 1009039),
         (StreamData(9, "other", b"x"), 1009039),
@@ -133,8 +137,8 @@ async def test_players_hear_of_the_publishers_network_and_nobody_else(world):
     await bystander.login(host.connection.member.project)
     await guest.expect(guest.play_message("cam"), PlayOk)
     guest.take(), bystander.take()
-    await host.expect(ReportQuality(host.next_seq(), 1, 2), Ok)
-    assert guest.take() == [NetworkQualityNotice("host", 1, 2)]
+    await host.expect(ReportQuality(host.next_seq(), 1, 2, 80, 250), Ok)
+    assert guest.take() == [NetworkQualityNotice("host", 1, 2, 80, 250)]
     assert bystander.take() == []
     await host.expect_error(ReportQuality(host.next_seq(), 1, 2), 1002073)
 

@@ -40,6 +40,7 @@ LONGEST_DATA = 4096
 """Bytes of one piece of sequential data (product-facts 1.10)."""
 WORST_QUALITY = 5
 """UNKNOWN, the highest StreamQualityLevel."""
+LONGEST_RTT_MS = 60_000
 LISTED_AT_ONCE = 512
 
 
@@ -115,9 +116,16 @@ class StreamDetails:
             raise SanderlingError(
                 ErrorCode.ILLEGAL_PARAMETER, f"a quality level is from 0 to {WORST_QUALITY}"
             )
+        if not (0 <= message.rtt_ms <= LONGEST_RTT_MS and 0 <= message.lost_permille <= 1000):
+            raise SanderlingError(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"a round trip has 0 to {LONGEST_RTT_MS} ms, a thousand packets lose 0 to 1000",
+            )
         self._rates.check_quality(member)
         member.send(Ok(message.seq))
-        notice = NetworkQualityNotice(member.user.user_id, message.up, message.down)
+        notice = NetworkQualityNotice(
+            member.user.user_id, message.up, message.down, message.rtt_ms, message.lost_permille
+        )
         for publication in member.publications.values():
             self._tell(member, publication, notice, data=False)
 

@@ -93,6 +93,8 @@ export interface ReportQuality {
   readonly seq: number;
   readonly up: number;
   readonly down: number;
+  readonly rtt_ms?: number;
+  readonly lost_permille?: number;
 }
 
 /** Publish a stream over its own transport. Reply: PublishOk or Error. */
@@ -477,6 +479,8 @@ export interface NetworkQualityNotice {
   readonly user_id: string;
   readonly up: number;
   readonly down: number;
+  readonly rtt_ms?: number;
+  readonly lost_permille?: number;
 }
 
 /** A broadcast of another user. */
@@ -637,7 +641,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   ReportQuality: {
     required: ["seq", "up", "down"],
-    fields: { seq: "integer", up: "integer", down: "integer" },
+    fields: { seq: "integer", up: "integer", down: "integer", rtt_ms: "integer", lost_permille: "integer" },
   },
   Publish: {
     required: ["seq", "stream_id", "offer"],
@@ -817,7 +821,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   NetworkQualityNotice: {
     required: ["user_id", "up", "down"],
-    fields: { user_id: "string", up: "integer", down: "integer" },
+    fields: { user_id: "string", up: "integer", down: "integer", rtt_ms: "integer", lost_permille: "integer" },
   },
   BroadcastNotice: {
     required: ["message_id", "text", "sent_ms", "user"],
