@@ -69,6 +69,9 @@ def surface() -> str:
         value = getattr(sanderling, name)
         if isinstance(value, type):
             lines += describe_class(name, value)
+        elif inspect.isfunction(value):
+            # Not its address, which is another one in every run.
+            lines.append(f"function {name}{signature(value)}")
         else:
             lines.append(f"alias {name} = {value}")
     return "\n".join(lines) + "\n"
