@@ -36,6 +36,5 @@ async def test_delay_and_loss_before_the_server_are_in_the_players_figures(
                 if quality.peer_to_peer_delay_ms >= DELAY_S * 1000 and quality.peer_to_peer_packet_lost_rate:
                     break
         assert path.lost > 0
-        # This end's own way is short and loses nothing.
+        # This end's own way is short.
         assert quality.rtt_ms < DELAY_S * 1000
-        assert quality.packets_lost == 0
