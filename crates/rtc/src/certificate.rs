@@ -10,7 +10,7 @@ use str0m::crypto::{CryptoProvider, from_feature_flags};
 #[derive(Clone)]
 pub struct Certificate {
     pub(crate) provider: Arc<CryptoProvider>,
-    pub(crate) certificate: DtlsCert,
+    pub(crate) certificate: Arc<DtlsCert>,
     fingerprint: [u8; 32],
 }
 
@@ -22,7 +22,7 @@ impl Certificate {
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
         Some(Self {
             provider,
-            certificate,
+            certificate: Arc::new(certificate),
             fingerprint,
         })
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sanderling_media::demux::{self, Class};
 use sanderling_media::{Codec, Kind, Path, Protocol};
-use str0m::config::{DtlsVersion, Fingerprint};
+use str0m::config::{DtlsCert, DtlsVersion, Fingerprint};
 use str0m::format::{Codec as Str0mCodec, FormatParams};
 use str0m::media::{MediaKind, Mid, Rid};
 use str0m::net::{Protocol as Str0mProtocol, Receive, TcpType};
@@ -149,7 +149,7 @@ impl Peer {
         for section in self.negotiated.sections.iter().skip(from) {
             if let (Some(kind), true) = (section.kind, section.state != SectionState::Rejected) {
                 let media = direct.declare_media(mid(&section.mid), media_kind(kind));
-                for rid in &section.rids {
+                for rid in &*section.rids {
                     media.expect_rid_rx(Rid::from(rid.as_str()));
                 }
             }
@@ -359,7 +359,7 @@ impl Peer {
 fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCredentials) -> Rtc {
     let mut engine = RtcConfig::new()
         .set_crypto_provider(Arc::clone(&config.certificate.provider))
-        .set_dtls_cert(config.certificate.certificate.clone())
+        .set_dtls_cert(DtlsCert::clone(&config.certificate.certificate))
         .set_local_ice_credentials(credentials(ice))
         .set_ice_lite(true)
         .set_rtp_mode(true)
@@ -402,7 +402,7 @@ fn engine(now: Instant, negotiated: &Negotiated, config: &Config, ice: &IceCrede
     for (id, extension) in negotiated
         .sections
         .iter()
-        .flat_map(|section| &section.extensions)
+        .flat_map(|section| section.extensions.iter())
     {
         engine = engine.set_extension(*id, engine_extension(*extension));
     }

@@ -86,7 +86,7 @@ impl Str0mPublisher {
                 .map(|rid| Rid::from(rid.as_str()))
                 .collect();
             let mut direct = self.peer.rtc.direct_api();
-            for &(ssrc, repair) in &section.ssrcs {
+            for &(ssrc, repair) in &*section.ssrcs {
                 let repair = repair.filter(|_| codec.repair_payload_type.is_some());
                 let stream =
                     direct.expect_stream_rx(ssrc.into(), repair.map(Into::into), section_mid, None);
@@ -111,7 +111,7 @@ impl Str0mPublisher {
                 } else {
                     Profile::None
                 },
-                mid: section.mid.clone(),
+                mid: section.mid.as_ref().to_owned(),
                 layers: u8::try_from(layers.len()).unwrap_or(u8::MAX),
             });
             self.ingests.push(Ingest {

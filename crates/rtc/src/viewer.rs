@@ -118,7 +118,7 @@ impl Str0mViewer {
                             .any(|codec| codec.repair_payload_type.is_some());
                         *place = Some(Outlet {
                             section,
-                            name: agreed.mid.clone(),
+                            name: agreed.mid.as_ref().to_owned(),
                             mid: mid(&agreed.mid),
                             ssrc: self.peer.random.ssrc(),
                             repair: repairable.then(|| self.peer.random.ssrc()),

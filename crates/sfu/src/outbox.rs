@@ -3,6 +3,10 @@
 use sanderling_media::Path;
 use sanderling_rtc::{Batch, MAX_DATAGRAM};
 
+/// Memory that is kept from burst to burst, bytes. What is forwarded before a command changes who gets it may be many
+/// packets for each of thousands of viewers.
+const KEPT: usize = 256 << 10;
+
 /// Finished datagrams in one piece of memory that is kept from burst to burst. Forwarded packets do not come by here:
 /// they are written to where they leave from.
 #[derive(Debug, Default)]
@@ -39,6 +43,9 @@ impl Outbox {
             batch.push(path, &self.bytes[start..end]);
         }
         self.end = 0;
+        if self.bytes.len() > KEPT {
+            *self = Self::default();
+        }
     }
 }
 
@@ -93,5 +100,13 @@ mod tests {
             assert_eq!(lengths.0, [2, 3, 1]);
             assert_eq!((outbox.end, outbox.entries.len()), (0, 0));
         }
+        for _ in 0..=KEPT / 1_000 {
+            outbox.push(path, &[1; 1_000]);
+        }
+        let mut lengths = Lengths::default();
+        outbox.empty_into(&mut lengths);
+        assert_eq!(lengths.0.len(), KEPT / 1_000 + 1);
+        let kept = outbox.bytes.capacity() + outbox.entries.capacity();
+        assert_eq!(kept, 0, "a large burst's memory is given back");
     }
 }

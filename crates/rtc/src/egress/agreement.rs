@@ -8,7 +8,8 @@ use super::slot::Outlet;
 use super::{Slot, index};
 use crate::config::Config;
 use crate::sdp::{
-    AgreedCodec, LocalDescription, Negotiated, Offer, Rejected, Role, SectionState, Sender,
+    AgreedCodec, HeaderExtension, LocalDescription, Negotiated, Offer, Rejected, Role,
+    SectionState, Sender,
 };
 use crate::session::IceCredentials;
 use crate::track::TrackInfo;
@@ -99,6 +100,7 @@ impl Agreement {
     pub(super) fn trim(&mut self) {
         let line = Arc::default();
         let mut shared: Vec<Arc<[AgreedCodec]>> = Vec::new();
+        let mut extensions: Vec<Arc<[(u8, HeaderExtension)]>> = Vec::new();
         for section in &mut self.negotiated.sections {
             section.media_line = Arc::clone(&line);
             let bare: Arc<[AgreedCodec]> = section.codecs.iter().map(AgreedCodec::bare).collect();
@@ -109,7 +111,11 @@ impl Agreement {
                     bare
                 }
             };
-            section.extensions.shrink_to_fit();
+            let own = &section.extensions;
+            match extensions.iter().find(|known| *known == own) {
+                Some(known) => section.extensions = Arc::clone(known),
+                None => extensions.push(Arc::clone(own)),
+            }
         }
     }
 

@@ -268,7 +268,7 @@ mod tests {
     /// A client of one version, its first datagram, and the digest of its certificate.
     fn client(now: Instant, version_13: bool) -> (Dtls, Vec<u8>, [u8; 32]) {
         let certificate = Certificate::generate().unwrap();
-        let (settings, own) = (Arc::default(), certificate.certificate.clone());
+        let (settings, own) = (Arc::default(), certificate.certificate.as_ref().clone());
         let mut client = match version_13 {
             true => Dtls::new_13(settings, own, now),
             false => Dtls::new_12(settings, own, now),

@@ -249,7 +249,7 @@ pub fn operations(data: &[u8]) {
                 rest = &after[length..];
             }
             1 => {
-                let key = session.ice.key().clone();
+                let key = session.ice.key();
                 let username = format!("{}:peer", session.fragment());
                 let check = stun::request(&username, u32::from(*argument), argument & 8 != 0, &key);
                 if session.handle_datagram(now, from, &check) == Accepted::Path {

@@ -102,7 +102,7 @@ pub(super) struct Outlet {
     last_request: Option<u8>,
 
     pub(super) section: usize,
-    pub(super) name: Box<str>,
+    pub(super) name: Arc<str>,
     pub(super) active: bool,
     /// One list for all outlets that take the same.
     formats: Arc<[Format]>,
@@ -143,7 +143,7 @@ impl Outlet {
             loss: 0.0,
             last_request: None,
             section: index,
-            name: section.mid.as_str().into(),
+            name: Arc::clone(&section.mid),
             active: true,
             formats,
         }

@@ -66,7 +66,7 @@ impl LocalDescription<'_> {
             .sections
             .iter()
             .filter(|section| section.state != SectionState::Rejected)
-            .map(|section| section.mid.as_str())
+            .map(|section| &*section.mid)
             .collect();
         // Writing to a String cannot fail.
         let _ = write!(
@@ -91,7 +91,7 @@ impl LocalDescription<'_> {
                 );
                 continue;
             }
-            let first = bundle.first() == Some(&section.mid.as_str());
+            let first = bundle.first() == Some(&&*section.mid);
             self.section(&mut out, negotiated.role, section, first, sender(index));
         }
         out
@@ -134,7 +134,7 @@ impl LocalDescription<'_> {
         if section.extensions.iter().any(|(_, e)| e.needs_long_form()) {
             out.push_str("a=extmap-allow-mixed\r\n");
         }
-        for (id, extension) in &section.extensions {
+        for (id, extension) in &*section.extensions {
             let _ = write!(out, "a=extmap:{id} {}\r\n", extension.uri());
         }
         for codec in &*section.codecs {
@@ -158,7 +158,7 @@ impl LocalDescription<'_> {
             }
         }
         if !section.rids.is_empty() {
-            for rid in &section.rids {
+            for rid in &*section.rids {
                 let _ = write!(out, "a=rid:{rid} recv\r\n");
             }
             let _ = write!(out, "a=simulcast:recv {}\r\n", section.rids.join(";"));

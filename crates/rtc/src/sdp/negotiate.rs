@@ -46,7 +46,7 @@ pub struct MediaLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// Mid.
-    pub mid: String,
+    pub mid: Arc<str>,
     /// Audio or video; `None` for other media, which is always rejected.
     pub kind: Option<Kind>,
     /// Whether it carries data channels, and was accepted.
@@ -58,13 +58,13 @@ pub struct Section {
     /// Codecs in the offerer's order; exactly one for a publisher.
     pub codecs: Arc<[AgreedCodec]>,
     /// Header extensions with the offerer's ids.
-    pub extensions: Vec<(u8, HeaderExtension)>,
+    pub extensions: Arc<[(u8, HeaderExtension)]>,
     /// Whether reduced-size RTCP was offered.
     pub rtcp_reduced: bool,
     /// Media SSRCs of a publisher, each with that of its RTX.
-    pub ssrcs: Vec<(u32, Option<u32>)>,
+    pub ssrcs: Box<[(u32, Option<u32>)]>,
     /// Simulcast rids of a publisher, in order.
-    pub rids: Vec<String>,
+    pub rids: Box<[String]>,
 }
 
 /// What an offer and the server agree on.
@@ -210,9 +210,9 @@ impl Negotiated {
     ) -> Result<Section, Rejected> {
         let earlier = before.and_then(|before| before.sections.get(index));
         let mid = match &offered.mid {
-            Some(mid) => mid.clone(),
+            Some(mid) => Arc::from(mid.as_str()),
             // Without bundling there is one section, which a mid need not name.
-            None if offer.sections.len() == 1 => "0".to_owned(),
+            None if offer.sections.len() == 1 => Arc::from("0"),
             None => return Err(Rejected::at(offered.line, "a section has no a=mid")),
         };
         if self.sections.iter().any(|section| section.mid == mid) {
@@ -241,10 +241,10 @@ impl Negotiated {
                 formats: offered.formats.clone(),
             }),
             codecs: Arc::from([]),
-            extensions: Vec::new(),
+            extensions: Arc::from([]),
             rtcp_reduced: offered.rtcp_reduced,
-            ssrcs: Vec::new(),
-            rids: Vec::new(),
+            ssrcs: Box::from([]),
+            rids: Box::from([]),
         };
         let Some(kind) = section.kind else {
             section.data = self.takes_data(offered, offer, &section);
@@ -261,7 +261,7 @@ impl Negotiated {
         if !flows && !continues && offered.direction != Direction::Inactive {
             return Ok(section);
         }
-        if offer.sections.len() > 1 && !offer.bundle.contains(&section.mid) {
+        if offer.sections.len() > 1 && !offer.bundles(&section.mid) {
             return Err(Rejected::at(
                 offered.line,
                 format!("section {} is not in a=group:BUNDLE", section.mid),
@@ -274,9 +274,9 @@ impl Negotiated {
         if section.codecs.is_empty() {
             return Ok(section);
         }
-        section.extensions = self.extensions(kind, offered, offer, before);
+        section.extensions = self.extensions(kind, offered, offer, before).into();
         if self.role == Role::Publisher {
-            section.rids.clone_from(&offered.send_rids);
+            section.rids = offered.send_rids.as_slice().into();
             if section.rids.is_empty() {
                 section.ssrcs = media_ssrcs(offered);
             }
@@ -293,7 +293,7 @@ impl Negotiated {
     /// such section.
     fn takes_data(&self, offered: &OfferedSection, offer: &Offer, section: &Section) -> bool {
         let first = !self.sections.iter().any(|section| section.data);
-        let bundled = offer.sections.len() > 1 && offer.bundle.contains(&section.mid);
+        let bundled = offer.sections.len() > 1 && offer.bundles(&section.mid);
         let data = offered.media == "application"
             && offered.protocol.ends_with("DTLS/SCTP")
             && offered.formats == ["webrtc-datachannel"];
@@ -361,12 +361,12 @@ impl Negotiated {
             let here = self
                 .sections
                 .iter()
-                .flat_map(|section| &section.extensions)
+                .flat_map(|section| section.extensions.iter())
                 .chain(&agreed);
             let mut there = before
                 .into_iter()
                 .flat_map(|before| &before.sections)
-                .flat_map(|s| &s.extensions);
+                .flat_map(|s| s.extensions.iter());
             let clash = here
                 .into_iter()
                 .any(|(other, known)| (other == id) != (*known == extension));
@@ -396,6 +396,11 @@ impl Role {
 }
 
 impl Offer {
+    /// Whether a section is in `a=group:BUNDLE`.
+    fn bundles(&self, mid: &str) -> bool {
+        self.bundle.iter().any(|bundled| bundled == mid)
+    }
+
     /// Transport values: of the first section that has any, filled up from the session level. All sections of a
     /// bundle share them.
     pub(super) fn transport(&self) -> Result<Transport, Rejected> {
@@ -460,7 +465,7 @@ fn kind_of(section: &OfferedSection) -> Option<Kind> {
 }
 
 /// SSRCs that carry media, each with its RTX; those that only repair are left out.
-fn media_ssrcs(offered: &OfferedSection) -> Vec<(u32, Option<u32>)> {
+fn media_ssrcs(offered: &OfferedSection) -> Box<[(u32, Option<u32>)]> {
     offered
         .ssrcs
         .iter()

@@ -116,7 +116,7 @@ fn section(number: usize, track: &TrackInfo) -> Section {
         &[]
     };
     Section {
-        mid: number.to_string(),
+        mid: number.to_string().into(),
         kind: Some(track.kind),
         data: false,
         state: SectionState::Active,
@@ -126,10 +126,10 @@ fn section(number: usize, track: &TrackInfo) -> Section {
             formats: payload_types.iter().flatten().map(u8::to_string).collect(),
         }),
         codecs: Arc::from([codec]),
-        extensions: [&SHARED, own, descriptor].concat(),
+        extensions: [&SHARED, own, descriptor].concat().into(),
         rtcp_reduced: track.kind == Kind::Video,
-        ssrcs: Vec::new(),
-        rids: Vec::new(),
+        ssrcs: Box::from([]),
+        rids: Box::from([]),
     }
 }
 

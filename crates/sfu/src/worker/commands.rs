@@ -136,7 +136,7 @@ impl Worker {
         }
         let mut viewer = Viewer::new(engine, SessionLife::new(now, self.consent_timeout));
         viewer.grow(|| first_sequence(&mut self.config));
-        self.viewers.insert(session, viewer);
+        self.viewers.insert(session, Box::new(viewer));
         self.touch(session);
         self.event(Event::Answered {
             ticket,

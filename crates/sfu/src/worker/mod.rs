@@ -76,7 +76,8 @@ pub struct Worker {
     handshakes: Handshakes,
     schedule: Schedule,
     publishers: NumberMap<SessionId, Publisher<Ingest>>,
-    viewers: NumberMap<SessionId, Viewer<Egress>>,
+    /// Behind pointers: a map has up to twice the room that it needs, and moves everything when it grows.
+    viewers: NumberMap<SessionId, Box<Viewer<Egress>>>,
     streams: NumberMap<StreamId, Stream>,
     /// Sessions that something happened to and that have to be drained.
     touched: VecDeque<SessionId>,
@@ -137,6 +138,8 @@ impl Worker {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.fed = true;
         match input {
+            // Timers run once what came in is forwarded.
+            Input::Timeout => {}
             Input::Datagram(path, datagram) => self.datagram(now, path, datagram),
             Input::Peer(from, PeerMessage::Packet { stream, packet }) => {
                 self.pulled(from, stream, &packet);
