@@ -1,7 +1,7 @@
 """Build the extension with its one profile and put it into the package.
 
-The stale one is removed first, so that a failed build leaves none. cargo itself says where its output lies, so an
-outer CARGO_TARGET_DIR is honoured. The copy appears under its final name in one step.
+What runs meanwhile finds the one before: the copy appears under its final name in one step. A failed build leaves
+none, not a stale one. cargo itself says where its output lies, so an outer CARGO_TARGET_DIR is honoured.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def built_library(messages: str) -> Path | None:
     return None
 
 
-def main(arguments: list[str]) -> int:
-    TARGET.unlink(missing_ok=True)
+def build(arguments: list[str]) -> Path | None:
+    """Have cargo build it: where it lies, None when it did not come about."""
     result = subprocess.run(
         command([*arguments, "--message-format=json-render-diagnostics"]),
         cwd=ROOT,
@@ -46,10 +46,17 @@ def main(arguments: list[str]) -> int:
         check=False,
     )
     if result.returncode:
-        return result.returncode
+        return None
     library = built_library(result.stdout)
     if library is None:
         print(f"cargo built {PACKAGE} without naming a shared library", file=sys.stderr)
+    return library
+
+
+def main(arguments: list[str]) -> int:
+    library = build(arguments)
+    if library is None:
+        TARGET.unlink(missing_ok=True)
         return 1
     partial = TARGET.with_suffix(f".{os.getpid()}.part")
     shutil.copyfile(library, partial)
