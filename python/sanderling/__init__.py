@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sanderling.enums import (
+        AudioVADStableStateMonitorType,
+        AudioVADType,
         Channel,
         GeoFenceAreaCode,
         GeoFenceType,
@@ -104,6 +106,16 @@ if TYPE_CHECKING:
     from sanderling.sdk.publishing import Publisher, Publishing
     from sanderling.sdk.quality import PlayQuality, PublishQuality
     from sanderling.sdk.room import Login, Room
+    from sanderling.sdk.sound_events import (
+        AudioVADStateUpdate,
+        CapturedAudioSpectrumUpdate,
+        CapturedSoundLevelInfoUpdate,
+        CapturedSoundLevelUpdate,
+        RemoteAudioSpectrumUpdate,
+        RemoteSoundLevelInfoUpdate,
+        RemoteSoundLevelUpdate,
+        SoundLevelInfo,
+    )
     from sanderling.sdk.sources import (
         AudioSource,
         CustomAudioSource,
@@ -117,6 +129,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
+        "AudioVADStableStateMonitorType AudioVADType "
         "Channel GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
         "ResourceMode ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
         "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
@@ -150,6 +163,10 @@ _MODULES = {
     "sdk.publishing": "Publisher Publishing",
     "sdk.quality": "PlayQuality PublishQuality",
     "sdk.room": "Login Room",
+    "sdk.sound_events": (
+        "AudioVADStateUpdate CapturedAudioSpectrumUpdate CapturedSoundLevelInfoUpdate CapturedSoundLevelUpdate "
+        "RemoteAudioSpectrumUpdate RemoteSoundLevelInfoUpdate RemoteSoundLevelUpdate SoundLevelInfo"
+    ),
     "sdk.sources": "AudioSource CustomAudioSource CustomVideoSource MediaSources Source Still VideoSource",
     "sdk.tls": "TLS",
 }
@@ -258,6 +275,16 @@ __all__ = [
     "VideoFrame",
     "VideoSource",
     "VideoStreamType",
+    "AudioVADStateUpdate",
+    "CapturedAudioSpectrumUpdate",
+    "CapturedSoundLevelInfoUpdate",
+    "CapturedSoundLevelUpdate",
+    "RemoteAudioSpectrumUpdate",
+    "RemoteSoundLevelInfoUpdate",
+    "RemoteSoundLevelUpdate",
+    "SoundLevelInfo",
+    "AudioVADStableStateMonitorType",
+    "AudioVADType",
     "set_log_config",
 ]
 

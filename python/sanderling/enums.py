@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
+    "AudioVADStableStateMonitorType",
+    "AudioVADType",
     "Channel",
     "GeoFenceAreaCode",
     "GeoFenceType",
@@ -149,6 +151,20 @@ class RoomMode(IntEnum):
 
     SINGLE_ROOM = 0
     MULTI_ROOM = 1
+
+
+class AudioVADType(IntEnum):
+    """What sound is: noise, silence included, or speech."""
+
+    NOISE = 0
+    SPEECH = 1
+
+
+class AudioVADStableStateMonitorType(IntEnum):
+    """Which sound is watched for a voice: as it was captured, or after the program has worked on it."""
+
+    CAPTURED = 0
+    CUSTOM_PROCESSED = 1
 
 
 class GeoFenceType(IntEnum):

@@ -49,6 +49,8 @@ class Devices:
         for kind, source in (("audio", transport.audio), ("video", transport.video)):
             if source is not None:
                 source.muted = self._muted[kind] or self._disabled[kind]
+        if transport.audio is not None:
+            transport.audio.disabled = self._disabled["audio"]
 
     def told(self) -> States:
         """The present states, which the request to publish carries."""

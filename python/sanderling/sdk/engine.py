@@ -21,6 +21,7 @@ from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
 from sanderling.sdk.room import Login, Room
+from sanderling.sdk.sound_monitoring import SoundMonitoring, SoundMonitors
 from sanderling.sdk.sources import MediaSources, Source
 from sanderling.sdk.webrtc import runtime
 from sanderling.sdk.webrtc.runtime import ForkGuard
@@ -33,7 +34,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine(EngineSettings, StreamEncryption):
+class Engine(EngineSettings, StreamEncryption, SoundMonitoring):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -62,6 +63,7 @@ class Engine(EngineSettings, StreamEncryption):
         self._renders = False
         self._encryption = EncryptionKeys()
         self._went_out = False
+        self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
         self._destroying: asyncio.Task[None] | None = None
 
     @property
@@ -293,6 +295,7 @@ class Engine(EngineSettings, StreamEncryption):
         except TimeoutError:
             log.warning("the engine was destroyed before the server had answered")
         finally:
+            self._sound.close()
             self._previews.clear()
             for room in list(self._rooms):
                 room.abort()

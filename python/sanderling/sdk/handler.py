@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sanderling.enums import (
+    AudioVADStableStateMonitorType,
+    AudioVADType,
     Channel,
     PlayerMediaEvent,
     PlayerState,
@@ -17,13 +19,14 @@ from sanderling.enums import (
     StreamQualityLevel,
     UpdateType,
 )
-from sanderling.sdk import events
+from sanderling.sdk import events, sound_events
 
 if TYPE_CHECKING:
     from sanderling.sdk.config import User
     from sanderling.sdk.events import BarrageMessage, BroadcastMessage, RoomExtraInfo, Stream
     from sanderling.sdk.frames import VideoFrame
     from sanderling.sdk.quality import PlayQuality, PublishQuality
+    from sanderling.sdk.sound_events import SoundLevelInfo
 
 __all__ = ["EventHandler", "Result", "call_handler"]
 
@@ -155,6 +158,27 @@ class EventHandler:
     def on_player_quality_update(self, stream_id: str, quality: PlayQuality) -> Result:
         """Figures of a played stream, every 3 seconds."""
 
+    def on_captured_sound_level_update(self, sound_level: float) -> Result:
+        """How loud the captured sound was, 0.0 to 100.0; after ``start_sound_level_monitor``."""
+
+    def on_captured_sound_level_info_update(self, sound_level_info: SoundLevelInfo) -> Result:
+        """The same, and whether somebody spoke; after ``start_sound_level_monitor(vad=True)``."""
+
+    def on_remote_sound_level_update(self, sound_levels: Mapping[str, float]) -> Result:
+        """How loud played streams were, by streamID."""
+
+    def on_remote_sound_level_info_update(self, sound_level_infos: Mapping[str, SoundLevelInfo]) -> Result:
+        """The same, and in which of them somebody spoke."""
+
+    def on_captured_audio_spectrum_update(self, audio_spectrum: Sequence[float]) -> Result:
+        """Levels of 64 bands of the captured sound; after ``start_audio_spectrum_monitor``."""
+
+    def on_remote_audio_spectrum_update(self, audio_spectrums: Mapping[str, Sequence[float]]) -> Result:
+        """The same of played streams, by streamID."""
+
+    def on_audio_vad_state_update(self, kind: AudioVADStableStateMonitorType, state: AudioVADType) -> Result:
+        """Somebody has begun to speak, or stopped, for good; after ``start_audio_vad_stable_state_monitor``."""
+
     def on_debug_error(self, error_code: int, function: str, info: str) -> Result:
         """A call failed, or a method of this handler raised."""
 
@@ -253,3 +277,14 @@ _delivers(
         else h.on_player_recv_video_first_frame(e.stream_id)
     ),
 )
+_delivers(sound_events.CapturedSoundLevelUpdate, lambda h, e: h.on_captured_sound_level_update(e.sound_level))
+_delivers(
+    sound_events.CapturedSoundLevelInfoUpdate, lambda h, e: h.on_captured_sound_level_info_update(e.info)
+)
+_delivers(sound_events.RemoteSoundLevelUpdate, lambda h, e: h.on_remote_sound_level_update(e.sound_levels))
+_delivers(sound_events.RemoteSoundLevelInfoUpdate, lambda h, e: h.on_remote_sound_level_info_update(e.infos))
+_delivers(
+    sound_events.CapturedAudioSpectrumUpdate, lambda h, e: h.on_captured_audio_spectrum_update(e.spectrum)
+)
+_delivers(sound_events.RemoteAudioSpectrumUpdate, lambda h, e: h.on_remote_audio_spectrum_update(e.spectrums))
+_delivers(sound_events.AudioVADStateUpdate, lambda h, e: h.on_audio_vad_state_update(e.kind, e.state))

@@ -114,6 +114,10 @@ class Player:
         """Sound as int16 (samples, channels) in blocks of ``block_ms`` milliseconds."""
         return self._media.audio(rate, channels, block_ms)
 
+    def listen(self, listener: Callable[[AudioFrame], None] | None) -> None:
+        """Hand all sound to ``listener``, on the loop, or no longer."""
+        self._media.listen(listener)
+
     async def switch_resource(self, resource: ResourceType) -> None:
         """Move this play to another path without interrupting it; it stays there.
 

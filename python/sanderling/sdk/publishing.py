@@ -27,6 +27,9 @@ from sanderling.sdk.sources import MediaSources, Source, SourceRun
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sanderling.sdk.room import Room
     from sanderling.sdk.webrtc.publisher import PublisherTransport
     from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Publisher", "Publishing"]
 
 log = logging.getLogger("sanderling.sdk")
+
+SoundListener = Callable[["NDArray[np.int16]", int], None]
+"""Takes int16 (samples, channels) and their rate."""
 
 ID_PATIENCE = 5.0
 """Seconds for which a streamID may still be held by this user's own lost session."""
@@ -67,6 +73,7 @@ class Publisher:
         self._renewing = False
         self._seen = False
         self._again = asyncio.Event()
+        self._listener: SoundListener | None = None
         self._side_info = SideInfo(prepared=config.side_info)
         self._side_info.encrypt(None, room.encryption.publish_key(channel))
         self._devices = Devices(room, stream_id)
@@ -130,6 +137,14 @@ class Publisher:
         if seq is not None:
             await self._room.session.settle(seq)
         await self.release()
+
+    def listen(self, listener: SoundListener | None) -> bool:
+        """Hand all captured sound to ``listener``, from any thread, or no longer. Whether there is sound at all."""
+        self._listener = listener
+        audio = self._transport.audio if self._transport is not None else None
+        if audio is not None:
+            audio.on_sound = listener
+        return audio is not None
 
     async def read_stats(self) -> PublishQuality:
         """Figures of the time since the last reading (``stats`` is the newest one)."""
@@ -336,6 +351,7 @@ class Publisher:
             transport.video.on_size = size
         if transport.audio is not None:
             first = PublisherFirstFrame(channel, "audio", sent=False)
+            transport.audio.on_sound = self._listener
             transport.audio.on_first = lambda: session.call_soon(lambda: self._room.emit(first))
 
     def _captured(self, width: int, height: int) -> None:

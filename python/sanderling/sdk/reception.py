@@ -64,6 +64,7 @@ class Reception:
         self._audio_queues: weakref.WeakKeyDictionary[FrameQueue[AudioFrame], AudioShaper] = (
             weakref.WeakKeyDictionary()
         )
+        self._listener: Callable[[AudioFrame], None] | None = None
         self._closed = False
         self._error: SanderlingError | None = None
         self.video_mid = ""
@@ -89,6 +90,11 @@ class Reception:
         self._audio_queues[queue] = shaper
         self._feed_audio()
         return queue
+
+    def listen(self, listener: Callable[[AudioFrame], None] | None) -> None:
+        """Hand every block of sound to ``listener`` too, or no longer."""
+        self._listener = listener
+        self._feed_audio()
 
     def attach(self, viewer: ViewerTransport, video_mid: str, audio_mid: str) -> None:
         """Read these media sections from now on; nothing is shown before ``slot_bound``, which may be here already."""
@@ -183,19 +189,22 @@ class Reception:
         if self._viewer is None or not self.audio_mid or self._audio_feed is not None:
             return
         track = self._viewer.track(self.audio_mid)
-        if track is not None and self._audio_queues and not self._closed:
+        wanted = bool(self._audio_queues) or self._listener is not None
+        if track is not None and wanted and not self._closed:
             from sanderling.sdk.webrtc.tracks import AudioFeed
 
             self._audio_feed = AudioFeed(track, self._sound)
             self._audio_feed.start()
 
     def _sound(self, frame: AudioFrame) -> None:
-        if not self._audio_queues and self._audio_feed is not None:
+        if not self._audio_queues and self._listener is None and self._audio_feed is not None:
             self._audio_feed.stop()
             self._audio_feed = None
             return
         if not self._sound_bound:
             return  # of the stream that had this slot before
+        if self._listener is not None:
+            self._listener(frame)
         for queue, shaper in list(self._audio_queues.items()):
             for block in shaper.push(frame):
                 queue.put(block)

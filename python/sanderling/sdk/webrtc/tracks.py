@@ -145,11 +145,18 @@ class AudioInput:
         self.muted = False
         self.on_first: Callable[[], None] | None = None
         """Called with the first sound; from any thread."""
+        self.on_sound: Callable[[NDArray[np.int16], int], None] | None = None
+        """Called with all sound that comes, muted or not, and its rate; from any thread."""
+        self.disabled = False
+        """Whether the microphone is off: what comes is not even listened to."""
         self.track: webrtc.MediaStreamTrack = webrtc.MediaStreamTrack._wrap(self._generator.track)
 
     def write(self, samples: NDArray[np.int16], rate: int) -> bool:
         """Hand over int16 (samples, channels); False when closed. Muted sound is sent as silence."""
         data = np.ascontiguousarray(samples)
+        listener = self.on_sound
+        if listener is not None and not self.disabled and not self._closed:
+            listener(data, rate)
         if self.muted:
             data = np.zeros_like(data)
         with self._lock:
