@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sanderling.enums import (
+<<<<<<< HEAD
         AudioVADStableStateMonitorType,
         AudioVADType,
         Channel,
         GeoFenceAreaCode,
         GeoFenceType,
+=======
+        AudioDeviceType,
+        Channel,
+        DeviceExceptionType,
+        DeviceType,
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
         PlayerMediaEvent,
         PlayerState,
         PublisherState,
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
         SanderlingError,
         TokenError,
     )
+    from sanderling.sdk.capture import Camera, Microphone
     from sanderling.sdk.config import (
         CustomResource,
         DegradationPreference,
@@ -58,14 +66,17 @@ if TYPE_CHECKING:
     )
     from sanderling.sdk.engine import Engine
     from sanderling.sdk.events import (
+        AudioDeviceStateChanged,
         BarrageMessage,
         BarrageMessageReceived,
         BroadcastMessage,
         BroadcastMessageReceived,
         CustomCommandReceived,
         DebugError,
+        DeviceInfo,
         Event,
         EventsLost,
+        LocalDeviceException,
         NetworkQualityUpdate,
         PlayerAudioSideInfo,
         PlayerFirstAudio,
@@ -95,6 +106,7 @@ if TYPE_CHECKING:
         SequentialDataReceived,
         Stream,
         TransparentMessageReceived,
+        VideoDeviceStateChanged,
     )
     from sanderling.sdk.file_source import File
     from sanderling.sdk.frames import AudioFrame, ColorSpace, PixelFormat, VideoFrame
@@ -129,21 +141,29 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
+<<<<<<< HEAD
         "AudioVADStableStateMonitorType AudioVADType "
         "Channel GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
         "ResourceMode ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
+=======
+        "AudioDeviceType Channel DeviceExceptionType DeviceType "
+        "PlayerMediaEvent PlayerState PublisherState RemoteDeviceState ResourceMode "
+        "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
         "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
     ),
     "errors": (
         "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited RoomError "
         "SanderlingError TokenError"
     ),
+    "sdk.capture": "Camera Microphone",
     "sdk.config": (
         "CustomResource DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig TokenProvider "
         "User VideoCodec"
     ),
     "sdk.engine": "Engine",
     "sdk.events": (
+        "AudioDeviceStateChanged DeviceInfo LocalDeviceException VideoDeviceStateChanged "
         "BarrageMessage BarrageMessageReceived BroadcastMessage BroadcastMessageReceived "
         "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerAudioSideInfo PlayerFirstAudio "
         "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerSei PlayerStateUpdate "
@@ -174,12 +194,15 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names.sp
 
 __all__ = [
     "TLS",
+    "AudioDeviceStateChanged",
+    "AudioDeviceType",
     "AudioFrame",
     "AudioSource",
     "BarrageMessage",
     "BarrageMessageReceived",
     "BroadcastMessage",
     "BroadcastMessageReceived",
+    "Camera",
     "Channel",
     "ColorSpace",
     "CustomAudioSource",
@@ -189,6 +212,9 @@ __all__ = [
     "DebugError",
     "DegradationPreference",
     "DeviceError",
+    "DeviceExceptionType",
+    "DeviceInfo",
+    "DeviceType",
     "Engine",
     "EngineProfile",
     "ErrorCode",
@@ -197,13 +223,18 @@ __all__ = [
     "EventsLost",
     "File",
     "ForkedProcessError",
+<<<<<<< HEAD
     "GeoFence",
     "GeoFenceAreaCode",
     "GeoFenceType",
     "LogConfig",
+=======
+    "LocalDeviceException",
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     "Login",
     "MediaSources",
     "MediaUnavailable",
+    "Microphone",
     "NetworkQualityUpdate",
     "PixelFormat",
     "PlayError",
@@ -272,6 +303,7 @@ __all__ = [
     "UpdateType",
     "User",
     "VideoCodec",
+    "VideoDeviceStateChanged",
     "VideoFrame",
     "VideoSource",
     "VideoStreamType",

@@ -5,11 +5,18 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
+<<<<<<< HEAD
     "AudioVADStableStateMonitorType",
     "AudioVADType",
     "Channel",
     "GeoFenceAreaCode",
     "GeoFenceType",
+=======
+    "AudioDeviceType",
+    "Channel",
+    "DeviceExceptionType",
+    "DeviceType",
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     "PlayerMediaEvent",
     "PlayerState",
     "PublisherState",
@@ -251,3 +258,36 @@ class TransparentMode(IntEnum):
     ONLY_CLIENT = 0
     ONLY_SERVER = 1
     CLIENT_AND_SERVER = 2
+
+
+class AudioDeviceType(IntEnum):
+    """Which way the sound goes. LOOPBACK is what an output plays, taken in."""
+
+    INPUT = 0
+    OUTPUT = 1
+    LOOPBACK = 2
+
+
+class DeviceType(IntEnum):
+    """What kind of local device an event is about."""
+
+    UNKNOWN = 0
+    CAMERA = 1
+    MICROPHONE = 2
+    SPEAKER = 3
+    AUDIO_DEVICE = 4
+    AUDIO_SESSION = 5
+
+
+class DeviceExceptionType(IntEnum):
+    """What is wrong with a local device; 1006000 more is the error code."""
+
+    UNKNOWN = 0
+    GENERIC = 1
+    INVALID_ID = 2
+    PERMISSION_NOT_GRANTED = 3
+    ZERO_CAPTURE_FPS = 4
+    DEVICE_OCCUPIED = 5
+    DEVICE_UNPLUGGED = 6
+    REBOOT_REQUIRED = 7
+    MEDIA_SERVICES_WERE_LOST = 8

@@ -17,6 +17,7 @@ from sanderling.sdk.dispatch import Dispatcher
 from sanderling.sdk.encryption import EncryptionKeys, StreamEncryption
 from sanderling.sdk.engine_settings import EngineSettings
 from sanderling.sdk.handler import EventHandler
+from sanderling.sdk.local_devices import DeviceWatch, LocalDevices
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
@@ -34,7 +35,11 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
+<<<<<<< HEAD
 class Engine(EngineSettings, StreamEncryption, SoundMonitoring):
+=======
+class Engine(StreamEncryption, LocalDevices):
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -62,8 +67,12 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring):
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
         self._encryption = EncryptionKeys()
+<<<<<<< HEAD
         self._went_out = False
         self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
+=======
+        self._watch = DeviceWatch(self._dispatcher.emit)
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
         self._destroying: asyncio.Task[None] | None = None
 
     @property
@@ -297,6 +306,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring):
         finally:
             self._sound.close()
             self._previews.clear()
+            self._watch.stop()
             for room in list(self._rooms):
                 room.abort()
             self._rooms.clear()

@@ -8,7 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sanderling.enums import (
+    AudioDeviceType,
     Channel,
+    DeviceExceptionType,
+    DeviceType,
     PlayerMediaEvent,
     PlayerState,
     PublisherState,
@@ -28,14 +31,17 @@ if TYPE_CHECKING:
     from sanderling.sdk.quality import PlayQuality, PublishQuality
 
 __all__ = [
+    "AudioDeviceStateChanged",
     "BarrageMessage",
     "BarrageMessageReceived",
     "BroadcastMessage",
     "BroadcastMessageReceived",
     "CustomCommandReceived",
     "DebugError",
+    "DeviceInfo",
     "Event",
     "EventsLost",
+    "LocalDeviceException",
     "NetworkQualityUpdate",
     "PlayerAudioSideInfo",
     "PlayerFirstAudio",
@@ -66,6 +72,7 @@ __all__ = [
     "SequentialDataReceived",
     "Stream",
     "TransparentMessageReceived",
+    "VideoDeviceStateChanged",
 ]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -325,6 +332,41 @@ class PlayerAudioSideInfo(Event):
 
     stream_id: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A camera, microphone or speaker of this machine. ``extra_info``: its driver or card, as the system calls it."""
+
+    device_id: str
+    name: str
+    extra_info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDeviceStateChanged(Event):
+    """A camera was plugged in or unplugged."""
+
+    update_type: UpdateType
+    device: DeviceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDeviceStateChanged(Event):
+    """A microphone or speaker was plugged in or unplugged."""
+
+    update_type: UpdateType
+    device_type: AudioDeviceType
+    device: DeviceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDeviceException(Event):
+    """Something is wrong with a camera or microphone that is in use."""
+
+    exception: DeviceExceptionType
+    device_type: DeviceType
+    device_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sanderling.enums import (
+<<<<<<< HEAD
     AudioVADStableStateMonitorType,
     AudioVADType,
+=======
+    AudioDeviceType,
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     Channel,
+    DeviceExceptionType,
+    DeviceType,
     PlayerMediaEvent,
     PlayerState,
     PublisherState,
@@ -23,7 +29,7 @@ from sanderling.sdk import events, sound_events
 
 if TYPE_CHECKING:
     from sanderling.sdk.config import User
-    from sanderling.sdk.events import BarrageMessage, BroadcastMessage, RoomExtraInfo, Stream
+    from sanderling.sdk.events import BarrageMessage, BroadcastMessage, DeviceInfo, RoomExtraInfo, Stream
     from sanderling.sdk.frames import VideoFrame
     from sanderling.sdk.quality import PlayQuality, PublishQuality
     from sanderling.sdk.sound_events import SoundLevelInfo
@@ -158,6 +164,7 @@ class EventHandler:
     def on_player_quality_update(self, stream_id: str, quality: PlayQuality) -> Result:
         """Figures of a played stream, every 3 seconds."""
 
+<<<<<<< HEAD
     def on_captured_sound_level_update(self, sound_level: float) -> Result:
         """How loud the captured sound was, 0.0 to 100.0; after ``start_sound_level_monitor``."""
 
@@ -178,6 +185,20 @@ class EventHandler:
 
     def on_audio_vad_state_update(self, kind: AudioVADStableStateMonitorType, state: AudioVADType) -> Result:
         """Somebody has begun to speak, or stopped, for good; after ``start_audio_vad_stable_state_monitor``."""
+=======
+    def on_video_device_state_changed(self, update_type: UpdateType, device: DeviceInfo) -> Result:
+        """A camera was plugged in or unplugged; needs a list of devices to have been asked for."""
+
+    def on_audio_device_state_changed(
+        self, update_type: UpdateType, device_type: AudioDeviceType, device: DeviceInfo
+    ) -> Result:
+        """A microphone or speaker was plugged in or unplugged; needs a list of devices to have been asked for."""
+
+    def on_local_device_exception_occurred(
+        self, exception: DeviceExceptionType, device_type: DeviceType, device_id: str
+    ) -> Result:
+        """Something is wrong with a camera or microphone that is in use."""
+>>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
 
     def on_debug_error(self, error_code: int, function: str, info: str) -> Result:
         """A call failed, or a method of this handler raised."""
@@ -267,6 +288,17 @@ _delivers(
 )
 _delivers(events.PlayerResourceUpdate, lambda h, e: h.on_player_resource_update(e.stream_id, e.resource_mode))
 _delivers(events.RemoteVideoFrame, lambda h, e: h.on_remote_video_frame(e.stream_id, e.frame))
+_delivers(
+    events.VideoDeviceStateChanged, lambda h, e: h.on_video_device_state_changed(e.update_type, e.device)
+)
+_delivers(
+    events.AudioDeviceStateChanged,
+    lambda h, e: h.on_audio_device_state_changed(e.update_type, e.device_type, e.device),
+)
+_delivers(
+    events.LocalDeviceException,
+    lambda h, e: h.on_local_device_exception_occurred(e.exception, e.device_type, e.device_id),
+)
 _delivers(events.DebugError, lambda h, e: h.on_debug_error(e.error_code, e.function, e.info))
 _delivers(events.PublisherFirstFrame, _first_frame)
 _delivers(

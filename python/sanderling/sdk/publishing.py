@@ -21,6 +21,7 @@ from sanderling.sdk.events import (
     PublisherStreamEvent,
     PublisherVideoSizeChanged,
 )
+from sanderling.sdk.local_devices import tell_device_exception
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
 from sanderling.sdk.side_info import SideInfo
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
@@ -200,6 +201,7 @@ class Publisher:
         self._room.forget_publisher(self)
         self._devices.forget()
         if error is not None:
+            tell_device_exception(self._room.emit, error)
             failed = StreamEvent.RETRY_PUBLISH_FAIL if self._retrying else StreamEvent.PUBLISH_FAIL
             self._tell(failed, error.message)
         self._set_state(PublisherState.NO_PUBLISH, int(error.code) if error is not None else 0)
