@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sanderling.enums import (
-<<<<<<< HEAD
+        AudioDeviceType,
         AudioVADStableStateMonitorType,
         AudioVADType,
         Channel,
-        GeoFenceAreaCode,
-        GeoFenceType,
-=======
-        AudioDeviceType,
-        Channel,
         DeviceExceptionType,
         DeviceType,
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
+        GeoFenceAreaCode,
+        GeoFenceType,
         PlayerMediaEvent,
         PlayerState,
         PublisherState,
@@ -141,15 +137,9 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
-<<<<<<< HEAD
-        "AudioVADStableStateMonitorType AudioVADType "
-        "Channel GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
+        "AudioDeviceType AudioVADStableStateMonitorType AudioVADType Channel DeviceExceptionType DeviceType "
+        "GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
         "ResourceMode ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
-=======
-        "AudioDeviceType Channel DeviceExceptionType DeviceType "
-        "PlayerMediaEvent PlayerState PublisherState RemoteDeviceState ResourceMode "
-        "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
         "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
     ),
     "errors": (
@@ -223,14 +213,11 @@ __all__ = [
     "EventsLost",
     "File",
     "ForkedProcessError",
-<<<<<<< HEAD
     "GeoFence",
     "GeoFenceAreaCode",
     "GeoFenceType",
-    "LogConfig",
-=======
     "LocalDeviceException",
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
+    "LogConfig",
     "Login",
     "MediaSources",
     "MediaUnavailable",

@@ -5,18 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
-<<<<<<< HEAD
     "AudioVADStableStateMonitorType",
     "AudioVADType",
     "Channel",
     "GeoFenceAreaCode",
     "GeoFenceType",
-=======
     "AudioDeviceType",
-    "Channel",
     "DeviceExceptionType",
     "DeviceType",
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     "PlayerMediaEvent",
     "PlayerState",
     "PublisherState",

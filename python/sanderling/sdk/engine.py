@@ -35,11 +35,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-<<<<<<< HEAD
-class Engine(EngineSettings, StreamEncryption, SoundMonitoring):
-=======
-class Engine(StreamEncryption, LocalDevices):
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
+class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -67,12 +63,9 @@ class Engine(StreamEncryption, LocalDevices):
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
         self._encryption = EncryptionKeys()
-<<<<<<< HEAD
         self._went_out = False
         self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
-=======
         self._watch = DeviceWatch(self._dispatcher.emit)
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
         self._destroying: asyncio.Task[None] | None = None
 
     @property

@@ -6,12 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from sanderling.enums import (
-<<<<<<< HEAD
+    AudioDeviceType,
     AudioVADStableStateMonitorType,
     AudioVADType,
-=======
-    AudioDeviceType,
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
     Channel,
     DeviceExceptionType,
     DeviceType,
@@ -164,7 +161,6 @@ class EventHandler:
     def on_player_quality_update(self, stream_id: str, quality: PlayQuality) -> Result:
         """Figures of a played stream, every 3 seconds."""
 
-<<<<<<< HEAD
     def on_captured_sound_level_update(self, sound_level: float) -> Result:
         """How loud the captured sound was, 0.0 to 100.0; after ``start_sound_level_monitor``."""
 
@@ -185,7 +181,7 @@ class EventHandler:
 
     def on_audio_vad_state_update(self, kind: AudioVADStableStateMonitorType, state: AudioVADType) -> Result:
         """Somebody has begun to speak, or stopped, for good; after ``start_audio_vad_stable_state_monitor``."""
-=======
+
     def on_video_device_state_changed(self, update_type: UpdateType, device: DeviceInfo) -> Result:
         """A camera was plugged in or unplugged; needs a list of devices to have been asked for."""
 
@@ -198,7 +194,6 @@ class EventHandler:
         self, exception: DeviceExceptionType, device_type: DeviceType, device_id: str
     ) -> Result:
         """Something is wrong with a camera or microphone that is in use."""
->>>>>>> 1259064 (Cameras and microphones: sources, lists, hot-plug and their error codes)
 
     def on_debug_error(self, error_code: int, function: str, info: str) -> Result:
         """A call failed, or a method of this handler raised."""
