@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from sanderling.sdk.publishing import Publisher, Publishing
     from sanderling.sdk.quality import PlayQuality, PublishQuality
     from sanderling.sdk.room import Login, Room
+    from sanderling.sdk.sequential_data import SequentialDataManager
     from sanderling.sdk.sound_events import (
         AudioVADStateUpdate,
         CapturedAudioSpectrumUpdate,
@@ -173,6 +174,7 @@ _MODULES = {
     "sdk.publishing": "Publisher Publishing",
     "sdk.quality": "PlayQuality PublishQuality",
     "sdk.room": "Login Room",
+    "sdk.sequential_data": "SequentialDataManager",
     "sdk.sound_events": (
         "AudioVADStateUpdate CapturedAudioSpectrumUpdate CapturedSoundLevelInfoUpdate CapturedSoundLevelUpdate "
         "RemoteAudioSpectrumUpdate RemoteSoundLevelInfoUpdate RemoteSoundLevelUpdate SoundLevelInfo"
@@ -304,6 +306,7 @@ __all__ = [
     "SoundLevelInfo",
     "AudioVADStableStateMonitorType",
     "AudioVADType",
+    "SequentialDataManager",
     "set_log_config",
 ]
 

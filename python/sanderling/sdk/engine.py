@@ -22,6 +22,7 @@ from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
 from sanderling.sdk.room import Login, Room
+from sanderling.sdk.sequential_data import DataManagers, SequentialDataManager
 from sanderling.sdk.sound_monitoring import SoundMonitoring, SoundMonitors
 from sanderling.sdk.sources import MediaSources, Source
 from sanderling.sdk.webrtc import runtime
@@ -35,7 +36,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices):
+class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, DataManagers):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -66,6 +67,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices):
         self._went_out = False
         self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
         self._watch = DeviceWatch(self._dispatcher.emit)
+        self._data_managers: list[SequentialDataManager] = []
         self._destroying: asyncio.Task[None] | None = None
 
     @property
@@ -298,6 +300,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices):
             log.warning("the engine was destroyed before the server had answered")
         finally:
             self._sound.close()
+            self._abort_data_managers()
             self._previews.clear()
             self._watch.stop()
             for room in list(self._rooms):

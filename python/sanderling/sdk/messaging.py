@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sanderling.enums import TransparentMode
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
@@ -26,6 +26,9 @@ from sanderling.sdk.events import (
 from sanderling.sdk.session import Session
 from sanderling.signaling import messages
 from sanderling.signaling.client import Notice
+
+if TYPE_CHECKING:
+    from sanderling.sdk.sequential_data import SequentialDataManager
 
 __all__ = ["Messaging"]
 
@@ -49,6 +52,7 @@ class Messaging:
     def __init__(self) -> None:
         self._extra_info: dict[str, RoomExtraInfo] = {}
         self._subscribed: set[str] = set()
+        self._data_manager: SequentialDataManager | None = None
         self.extra_info: Mapping[str, RoomExtraInfo] = MappingProxyType(self._extra_info)
         """The room's key and value, filled at login."""
 
@@ -150,7 +154,7 @@ class Messaging:
         self._check_member()
         if not stream_id:
             raise RoomError(ErrorCode.SEQUENTIAL_DATA_STREAM_MISSING, "data is sent beside a stream: name it")
-        if not self._publishes(stream_id):
+        if not self.publishes(stream_id):
             raise RoomError(
                 ErrorCode.NOT_BROADCASTING,
                 f"stream {stream_id} is not published here",
@@ -159,6 +163,18 @@ class Messaging:
         await self._ask(
             lambda seq: messages.StreamData(seq, stream_id, bytes(data)), messages.Ok, "send_data", failed
         )
+
+    def take_data_manager(self, manager: SequentialDataManager) -> bool:
+        """Tell ``manager`` of sequential data from now on; False when there is another one."""
+        if self._data_manager is not None:
+            return False
+        self._data_manager = manager
+        return True
+
+    def drop_data_manager(self, manager: SequentialDataManager) -> None:
+        """Tell it no longer."""
+        if self._data_manager is manager:
+            self._data_manager = None
 
     # ------------------------------------------------------------------------------------------ for the room
 
@@ -173,7 +189,8 @@ class Messaging:
     def _check_member(self) -> None:
         raise NotImplementedError
 
-    def _publishes(self, stream_id: str) -> bool:
+    def publishes(self, stream_id: str) -> bool:
+        """Whether this engine publishes a stream in this room."""
         raise NotImplementedError
 
     def _fill_extra_info(self, infos: tuple[messages.RoomExtraInfo, ...]) -> None:
@@ -206,7 +223,10 @@ class Messaging:
                 content, number = notice.content, notice.message_id
                 self.emit(TransparentMessageReceived(self.id, user, content, number, notice.sent_ms))
             case messages.DataNotice():
-                self.emit(SequentialDataReceived(self.id, notice.stream_id, notice.content))
+                received = SequentialDataReceived(self.id, notice.stream_id, notice.content)
+                if self._data_manager is not None:
+                    self._data_manager.received(received)
+                self.emit(received)
             case messages.RoomExtraInfoNotice():
                 infos = tuple(_extra_info(info) for info in notice.infos)
                 self._extra_info.update((info.key, info) for info in infos)
@@ -216,6 +236,8 @@ class Messaging:
         """The room was left."""
         self._extra_info.clear()
         self._subscribed.clear()
+        if self._data_manager is not None:
+            self._data_manager.end()
 
     def _subscribe_again(self) -> None:
         """The server has a new session: it knows of no subscription."""

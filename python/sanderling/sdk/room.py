@@ -359,9 +359,8 @@ class Room(Messaging):
 
     def session_ended(self, end: Ended) -> None:
         """The session is over: stop what runs, report the last state, let go of everything."""
-        error = end.error
+        error, code = end.error, int(end.error.code) if end.error is not None else 0
         was_in = self.state not in (RoomStateReason.LOGINING, RoomStateReason.LOGOUT)
-        code = int(error.code) if error is not None else 0
         if error is None or self._closing is not None:
             self._stop_all(None, None)
         else:
@@ -437,8 +436,9 @@ class Room(Messaging):
                 ErrorCode.NOT_LOGGED_IN, "not logged in to a room", hint="call login_room first"
             )
 
-    def _publishes(self, stream_id: str) -> bool:
-        return any(publisher.stream_id == stream_id for publisher in self._publishers.values())
+    def publishes(self, stream_id: str) -> bool:
+        """See the base."""
+        return any(one.stream_id == stream_id for one in self._publishers.values())
 
     def _refused(self, error: SanderlingError, function: str) -> asyncio.Future[R]:
         self.report(error, function)
