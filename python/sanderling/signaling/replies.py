@@ -65,6 +65,8 @@ class LoginOk(Message, frozen=True, tag="login_ok"):
     """The server has just started: for so long the lists may lack those who are about to return."""
     token_expires_ms: int = 0
     """When the token ends, Unix milliseconds; 0 = there is none."""
+    switched_off: tuple[str, ...] = ()
+    """Features that the project does not allow, by the names of their settings; clients obey."""
 
     def __repr__(self) -> str:
         # Without the secret: this text may reach a log.

@@ -289,6 +289,7 @@ class Admission:
             room_extra_info=view.extra_info,
             settle_ms=max(0, int(settled * 1000)),
             token_expires_ms=member.token.expire * 1000 if member.token is not None else 0,
+            switched_off=member.project.settings.switched_off(),
         )
         member.send_uncounted(welcome)
         for part in more_users:

@@ -48,6 +48,8 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an expired token does to its session."""
     l3_off: Literal["keep", "rtc", "stop"] = "keep"
     """What running L3 plays do when L3 is switched off."""
+    object_segmentation: bool = True
+    """Whether SDKs may replace the background of what they publish."""
     video_codec: Literal["auto", "VP8", "VP9", "AV1", "H264"] = "auto"
     """What may be published; auto: VP8, unless every member of the room decodes what the publisher would rather
     send."""
@@ -57,6 +59,10 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Those from which they may not, also out of the allowed ones."""
     multi_room_users: tuple[str, ...] = ()
     """UserIDs that may be in several rooms, with ``*`` for any characters; none = all."""
+
+    def switched_off(self) -> tuple[str, ...]:
+        """What clients have to do without, by the names of the settings."""
+        return () if self.object_segmentation else ("object_segmentation",)
 
     def __post_init__(self) -> None:
         rules = [

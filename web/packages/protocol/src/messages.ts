@@ -266,6 +266,7 @@ export interface LoginOk {
   readonly room_extra_info?: readonly RoomExtraInfo[];
   readonly settle_ms?: number;
   readonly token_expires_ms?: number;
+  readonly switched_off?: readonly string[];
 }
 
 /** A published stream as the room sees it. */
@@ -717,7 +718,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
   LoginOk: {
     required: ["seq", "session_id", "server_ms", "heartbeat_ms", "max_plays"],
-    fields: { seq: "integer", session_id: "string", server_ms: "integer", heartbeat_ms: "integer", max_plays: "integer", users: "User[]", streams: "Stream[]", viewer_answer: "string", ice_servers: "IceServer[]", secret: "string", resume_ms: "integer", online: "integer", room_extra_info: "RoomExtraInfo[]", settle_ms: "integer", token_expires_ms: "integer" },
+    fields: { seq: "integer", session_id: "string", server_ms: "integer", heartbeat_ms: "integer", max_plays: "integer", users: "User[]", streams: "Stream[]", viewer_answer: "string", ice_servers: "IceServer[]", secret: "string", resume_ms: "integer", online: "integer", room_extra_info: "RoomExtraInfo[]", settle_ms: "integer", token_expires_ms: "integer", switched_off: "string[]" },
   },
   Stream: {
     required: ["stream_id", "user"],
