@@ -13,14 +13,20 @@ if TYPE_CHECKING:
         AudioDeviceType,
         AudioVADStableStateMonitorType,
         AudioVADType,
+        BackgroundBlurLevel,
+        BackgroundProcessType,
         Channel,
         DeviceExceptionType,
         DeviceType,
+        DummyCaptureImageMode,
         GeoFenceAreaCode,
         GeoFenceType,
+        ObjectSegmentationState,
+        ObjectSegmentationType,
         PlayerMediaEvent,
         PlayerState,
         PublisherState,
+        PublisherTakeSnapshotPosition,
         RemoteDeviceState,
         ResourceMode,
         ResourceSwitchMode,
@@ -32,8 +38,12 @@ if TYPE_CHECKING:
         StreamEvent,
         StreamQualityLevel,
         StreamResourceType,
+        SuperResolutionState,
+        TrafficControlMinVideoBitrateMode,
+        TrafficControlProperty,
         TransparentMode,
         UpdateType,
+        VideoConfigPreset,
         VideoStreamType,
     )
     from sanderling.errors import (
@@ -109,11 +119,25 @@ if TYPE_CHECKING:
     from sanderling.sdk.geo_fence import GeoFence
     from sanderling.sdk.handler import EventHandler
     from sanderling.sdk.log_file import LogConfig, set_log_config
+    from sanderling.sdk.login import Login
+    from sanderling.sdk.pictures.config import (
+        BackgroundConfig,
+        ObjectSegmentationConfig,
+        Rect,
+        VideoConfig,
+        Watermark,
+    )
+    from sanderling.sdk.pictures.events import (
+        PlayerVideoSuperResolutionUpdate,
+        PublisherDummyCaptureImagePathError,
+        PublisherVideoEncoderChanged,
+        VideoObjectSegmentationStateChanged,
+    )
     from sanderling.sdk.playing import Player, Playing
     from sanderling.sdk.preview import Preview
     from sanderling.sdk.publishing import Publisher, Publishing
     from sanderling.sdk.quality import PlayQuality, PublishQuality
-    from sanderling.sdk.room import Login, Room
+    from sanderling.sdk.room import Room
     from sanderling.sdk.sequential_data import SequentialDataManager
     from sanderling.sdk.sound_events import (
         AudioVADStateUpdate,
@@ -138,46 +162,56 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
-        "AudioDeviceType AudioVADStableStateMonitorType AudioVADType Channel DeviceExceptionType DeviceType "
-        "GeoFenceAreaCode GeoFenceType PlayerMediaEvent PlayerState PublisherState RemoteDeviceState "
-        "ResourceMode ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
-        "StreamQualityLevel StreamResourceType TransparentMode UpdateType VideoStreamType"
+        "AudioDeviceType AudioVADStableStateMonitorType AudioVADType BackgroundBlurLevel "
+        "BackgroundProcessType Channel DeviceExceptionType DeviceType DummyCaptureImageMode "
+        "GeoFenceAreaCode GeoFenceType ObjectSegmentationState ObjectSegmentationType PlayerMediaEvent "
+        "PlayerState PublisherState PublisherTakeSnapshotPosition RemoteDeviceState ResourceMode "
+        "ResourceSwitchMode ResourceType RoomMode RoomStateReason Scenario StreamDeleteReason StreamEvent "
+        "StreamQualityLevel StreamResourceType SuperResolutionState TrafficControlMinVideoBitrateMode "
+        "TrafficControlProperty TransparentMode UpdateType VideoConfigPreset VideoStreamType"
     ),
     "errors": (
-        "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited RoomError "
-        "SanderlingError TokenError"
+        "DeviceError ErrorCode ForkedProcessError MediaUnavailable PlayError PublishError RateLimited "
+        "RoomError SanderlingError TokenError"
     ),
     "sdk.capture": "Camera Microphone",
     "sdk.config": (
-        "CustomResource DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig TokenProvider "
-        "User VideoCodec"
+        "CustomResource DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig "
+        "TokenProvider User VideoCodec"
     ),
     "sdk.engine": "Engine",
     "sdk.events": (
-        "AudioDeviceStateChanged DeviceInfo LocalDeviceException VideoDeviceStateChanged "
-        "BarrageMessage BarrageMessageReceived BroadcastMessage BroadcastMessageReceived "
-        "CustomCommandReceived DebugError Event EventsLost NetworkQualityUpdate PlayerAudioSideInfo PlayerFirstAudio "
-        "PlayerFirstFrame PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerSei PlayerStateUpdate "
+        "AudioDeviceStateChanged BarrageMessage BarrageMessageReceived BroadcastMessage "
+        "BroadcastMessageReceived CustomCommandReceived DebugError DeviceInfo Event EventsLost "
+        "LocalDeviceException NetworkQualityUpdate PlayerAudioSideInfo PlayerFirstAudio PlayerFirstFrame "
+        "PlayerMediaBreak PlayerQualityUpdate PlayerResourceUpdate PlayerSei PlayerStateUpdate "
         "PlayerStreamEvent PlayerVideoSizeChanged PublisherFirstFrame PublisherQualityUpdate "
         "PublisherStateUpdate PublisherStreamEvent PublisherVideoSizeChanged RemoteCameraStateUpdate "
         "RemoteMicStateUpdate RoomExtraInfo RoomExtraInfoUpdate RoomOnlineUserCountUpdate RoomStateChanged "
-        "RoomStreamExtraInfoUpdate RoomStreamUpdate RoomTokenWillExpire RoomUserUpdate SequentialDataReceived "
-        "Stream TransparentMessageReceived"
+        "RoomStreamExtraInfoUpdate RoomStreamUpdate RoomTokenWillExpire RoomUserUpdate "
+        "SequentialDataReceived Stream TransparentMessageReceived VideoDeviceStateChanged"
     ),
     "sdk.file_source": "File",
     "sdk.frames": "AudioFrame ColorSpace PixelFormat VideoFrame",
     "sdk.geo_fence": "GeoFence",
     "sdk.handler": "EventHandler",
     "sdk.log_file": "LogConfig set_log_config",
+    "sdk.login": "Login",
+    "sdk.pictures.config": "BackgroundConfig ObjectSegmentationConfig Rect VideoConfig Watermark",
+    "sdk.pictures.events": (
+        "PlayerVideoSuperResolutionUpdate PublisherDummyCaptureImagePathError PublisherVideoEncoderChanged "
+        "VideoObjectSegmentationStateChanged"
+    ),
     "sdk.playing": "Player Playing",
     "sdk.preview": "Preview",
     "sdk.publishing": "Publisher Publishing",
     "sdk.quality": "PlayQuality PublishQuality",
-    "sdk.room": "Login Room",
+    "sdk.room": "Room",
     "sdk.sequential_data": "SequentialDataManager",
     "sdk.sound_events": (
-        "AudioVADStateUpdate CapturedAudioSpectrumUpdate CapturedSoundLevelInfoUpdate CapturedSoundLevelUpdate "
-        "RemoteAudioSpectrumUpdate RemoteSoundLevelInfoUpdate RemoteSoundLevelUpdate SoundLevelInfo"
+        "AudioVADStateUpdate CapturedAudioSpectrumUpdate CapturedSoundLevelInfoUpdate "
+        "CapturedSoundLevelUpdate RemoteAudioSpectrumUpdate RemoteSoundLevelInfoUpdate "
+        "RemoteSoundLevelUpdate SoundLevelInfo"
     ),
     "sdk.sources": "AudioSource CustomAudioSource CustomVideoSource MediaSources Source Still VideoSource",
     "sdk.tls": "TLS",
@@ -185,16 +219,24 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
-    "TLS",
     "AudioDeviceStateChanged",
     "AudioDeviceType",
     "AudioFrame",
     "AudioSource",
+    "AudioVADStableStateMonitorType",
+    "AudioVADStateUpdate",
+    "AudioVADType",
+    "BackgroundBlurLevel",
+    "BackgroundConfig",
+    "BackgroundProcessType",
     "BarrageMessage",
     "BarrageMessageReceived",
     "BroadcastMessage",
     "BroadcastMessageReceived",
     "Camera",
+    "CapturedAudioSpectrumUpdate",
+    "CapturedSoundLevelInfoUpdate",
+    "CapturedSoundLevelUpdate",
     "Channel",
     "ColorSpace",
     "CustomAudioSource",
@@ -207,6 +249,7 @@ __all__ = [
     "DeviceExceptionType",
     "DeviceInfo",
     "DeviceType",
+    "DummyCaptureImageMode",
     "Engine",
     "EngineProfile",
     "ErrorCode",
@@ -225,12 +268,15 @@ __all__ = [
     "MediaUnavailable",
     "Microphone",
     "NetworkQualityUpdate",
+    "ObjectSegmentationConfig",
+    "ObjectSegmentationState",
+    "ObjectSegmentationType",
     "PixelFormat",
     "PlayError",
     "PlayQuality",
     "Player",
-    "PlayerConfig",
     "PlayerAudioSideInfo",
+    "PlayerConfig",
     "PlayerFirstAudio",
     "PlayerFirstFrame",
     "PlayerMediaBreak",
@@ -242,23 +288,31 @@ __all__ = [
     "PlayerStateUpdate",
     "PlayerStreamEvent",
     "PlayerVideoSizeChanged",
+    "PlayerVideoSuperResolutionUpdate",
     "Playing",
     "Preview",
     "PublishError",
     "PublishQuality",
     "Publisher",
     "PublisherConfig",
+    "PublisherDummyCaptureImagePathError",
     "PublisherFirstFrame",
     "PublisherQualityUpdate",
     "PublisherState",
     "PublisherStateUpdate",
     "PublisherStreamEvent",
+    "PublisherTakeSnapshotPosition",
+    "PublisherVideoEncoderChanged",
     "PublisherVideoSizeChanged",
     "Publishing",
     "RateLimited",
+    "Rect",
+    "RemoteAudioSpectrumUpdate",
     "RemoteCameraStateUpdate",
     "RemoteDeviceState",
     "RemoteMicStateUpdate",
+    "RemoteSoundLevelInfoUpdate",
+    "RemoteSoundLevelUpdate",
     "ResourceMode",
     "ResourceSwitchMode",
     "ResourceType",
@@ -277,7 +331,9 @@ __all__ = [
     "RoomUserUpdate",
     "SanderlingError",
     "Scenario",
+    "SequentialDataManager",
     "SequentialDataReceived",
+    "SoundLevelInfo",
     "Source",
     "Still",
     "Stream",
@@ -285,28 +341,25 @@ __all__ = [
     "StreamEvent",
     "StreamQualityLevel",
     "StreamResourceType",
+    "SuperResolutionState",
+    "TLS",
     "TokenError",
     "TokenProvider",
+    "TrafficControlMinVideoBitrateMode",
+    "TrafficControlProperty",
     "TransparentMessageReceived",
     "TransparentMode",
     "UpdateType",
     "User",
     "VideoCodec",
+    "VideoConfig",
+    "VideoConfigPreset",
     "VideoDeviceStateChanged",
     "VideoFrame",
+    "VideoObjectSegmentationStateChanged",
     "VideoSource",
     "VideoStreamType",
-    "AudioVADStateUpdate",
-    "CapturedAudioSpectrumUpdate",
-    "CapturedSoundLevelInfoUpdate",
-    "CapturedSoundLevelUpdate",
-    "RemoteAudioSpectrumUpdate",
-    "RemoteSoundLevelInfoUpdate",
-    "RemoteSoundLevelUpdate",
-    "SoundLevelInfo",
-    "AudioVADStableStateMonitorType",
-    "AudioVADType",
-    "SequentialDataManager",
+    "Watermark",
     "set_log_config",
 ]
 

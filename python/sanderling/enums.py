@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 __all__ = [
+    "AudioDeviceType",
     "AudioVADStableStateMonitorType",
     "AudioVADType",
+    "BackgroundBlurLevel",
+    "BackgroundProcessType",
     "Channel",
-    "GeoFenceAreaCode",
-    "GeoFenceType",
-    "AudioDeviceType",
     "DeviceExceptionType",
     "DeviceType",
+    "DummyCaptureImageMode",
+    "GeoFenceAreaCode",
+    "GeoFenceType",
+    "ObjectSegmentationState",
+    "ObjectSegmentationType",
     "PlayerMediaEvent",
     "PlayerState",
     "PublisherState",
+    "PublisherTakeSnapshotPosition",
     "RemoteDeviceState",
     "ResourceMode",
     "ResourceSwitchMode",
@@ -27,8 +33,12 @@ __all__ = [
     "StreamEvent",
     "StreamQualityLevel",
     "StreamResourceType",
+    "SuperResolutionState",
+    "TrafficControlMinVideoBitrateMode",
+    "TrafficControlProperty",
     "TransparentMode",
     "UpdateType",
+    "VideoConfigPreset",
     "VideoStreamType",
 ]
 
@@ -287,3 +297,84 @@ class DeviceExceptionType(IntEnum):
     DEVICE_UNPLUGGED = 6
     REBOOT_REQUIRED = 7
     MEDIA_SERVICES_WERE_LOST = 8
+
+
+class VideoConfigPreset(IntEnum):
+    """Usual sizes and bitrates of 15 pictures a second (product-facts 1.5)."""
+
+    P180 = 0
+    P270 = 1
+    P360 = 2
+    P540 = 3
+    P720 = 4
+    P1080 = 5
+
+
+class TrafficControlProperty(IntFlag):
+    """What may be lowered when the network carries too little; the bitrate of the picture always is."""
+
+    BASIC = 0
+    ADAPTIVE_FPS = 1
+    ADAPTIVE_RESOLUTION = 2
+    ADAPTIVE_AUDIO_BITRATE = 4
+
+
+class TrafficControlMinVideoBitrateMode(IntEnum):
+    """What is sent while the network carries less than the least bitrate: no picture, or at most two a second."""
+
+    NO_VIDEO = 0
+    ULTRA_LOW_FPS = 1
+
+
+class PublisherTakeSnapshotPosition(IntEnum):
+    """Where on its way to the encoder a picture is taken."""
+
+    AFTER_PROCESS = 0
+    ON_CAPTURE = 1
+    ON_PREVIEW = 2
+
+
+class DummyCaptureImageMode(IntEnum):
+    """When the picture stands in: while the camera is switched off, or also while the source delivers nothing."""
+
+    MANUAL = 0
+    AUTO = 1
+
+
+class ObjectSegmentationType(IntEnum):
+    """How the subject is told from its background."""
+
+    ANY_BACKGROUND = 0
+    GREEN_SCREEN_BACKGROUND = 1
+
+
+class ObjectSegmentationState(IntEnum):
+    """Whether object segmentation works."""
+
+    OFF = 0
+    ON = 1
+
+
+class BackgroundProcessType(IntEnum):
+    """What replaces the background."""
+
+    TRANSPARENT = 0
+    COLOR = 1
+    BLUR = 2
+    IMAGE = 3
+    VIDEO = 4
+
+
+class BackgroundBlurLevel(IntEnum):
+    """How much the background is blurred."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+
+class SuperResolutionState(IntEnum):
+    """Whether the pictures of a play are enlarged."""
+
+    OFF = 0
+    ON = 1

@@ -33,6 +33,7 @@ __all__ = [
     "VideoCodec",
     "check_custom_data",
     "check_extra_info",
+    "check_video_bitrate",
     "token_of",
 ]
 
@@ -71,6 +72,12 @@ def check_custom_data(text: str) -> None:
         )
 
 
+def check_video_bitrate(kbps: int, name: str) -> None:
+    """1003002 for a bitrate of pictures outside 10 to 100000 kbit/s; ``name`` is the parameter's."""
+    if not 10 <= kbps <= 100_000:
+        raise PublishError(ErrorCode.BITRATE_INVALID, f"{name} is {kbps}, 10 to 100000 kbit/s allowed")
+
+
 class VideoCodec(StrEnum):
     """Video codec, named as in SDP."""
 
@@ -78,6 +85,7 @@ class VideoCodec(StrEnum):
     VP9 = "VP9"
     AV1 = "AV1"
     H264 = "H264"
+    H265 = "H265"
 
 
 class DegradationPreference(StrEnum):
@@ -86,6 +94,8 @@ class DegradationPreference(StrEnum):
     MAINTAIN_FRAMERATE = "maintain-framerate"
     MAINTAIN_RESOLUTION = "maintain-resolution"
     BALANCED = "balanced"
+    MAINTAIN_FRAMERATE_AND_RESOLUTION = "maintain-framerate-and-resolution"
+    """Nothing but the quality of each picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +160,9 @@ class PublisherConfig:
     ``video_bitrate_kbps``: the ceiling; the link decides below it. ``fps``: ceiling of the frame rate.
     ``audio_bitrate_kbps``: of Opus. ``extra_info``: below 1024 bytes, seen by everybody in the room.
     ``side_info``: be ready for ``Publisher.send_sei``; without it the first one makes the encoder begin anew.
+    ``fixed_bitrate``: send ``video_bitrate_kbps`` whatever the link carries.
+
+    Raises 1003002 for a bitrate of pictures or sound that cannot be.
     """
 
     video_codec: VideoCodec = VideoCodec.VP8
@@ -160,18 +173,15 @@ class PublisherConfig:
     degradation: DegradationPreference = DegradationPreference.MAINTAIN_FRAMERATE
     extra_info: str = ""
     side_info: bool = False
+    fixed_bitrate: bool = False
 
     def __post_init__(self) -> None:
-        if not 10 <= self.video_bitrate_kbps <= 100_000:
-            raise SanderlingError(
-                ErrorCode.ILLEGAL_PARAMETER,
-                f"video_bitrate_kbps is {self.video_bitrate_kbps}, 10 to 100000 allowed",
-            )
+        check_video_bitrate(self.video_bitrate_kbps, "video_bitrate_kbps")
         if not 0 < self.fps <= 120:
             raise SanderlingError(ErrorCode.ILLEGAL_PARAMETER, f"fps is {self.fps}, above 0 to 120 allowed")
         if not 6 <= self.audio_bitrate_kbps <= 510:  # RFC 6716 section 2: Opus runs from 6 to 510 kbit/s
-            raise SanderlingError(
-                ErrorCode.ILLEGAL_PARAMETER,
+            raise PublishError(
+                ErrorCode.BITRATE_INVALID,
                 f"audio_bitrate_kbps is {self.audio_bitrate_kbps}, 6 to 510 allowed",
             )
         check_extra_info(self.extra_info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sanderling.enums import RemoteDeviceState
@@ -30,6 +31,13 @@ class Devices:
         self._transport: PublisherTransport | None = None
         self._told: States | None = None
         self._telling: asyncio.Task[None] | None = None
+        self.has_stand_in: Callable[[], bool] = lambda: False
+        """Whether a picture is sent in place of those of a camera that is switched off."""
+
+    @property
+    def camera_off(self) -> bool:
+        """Whether the camera is switched off and a stand-in may be sent."""
+        return self._disabled["video"] and not self._muted["video"]
 
     def mute(self, *, audio: bool | None, video: bool | None) -> None:
         """Send silence or no pictures, or again what there is; None changes nothing."""
@@ -48,7 +56,8 @@ class Devices:
         self._transport = transport
         for kind, source in (("audio", transport.audio), ("video", transport.video)):
             if source is not None:
-                source.muted = self._muted[kind] or self._disabled[kind]
+                replaced = kind == "video" and self.has_stand_in()
+                source.muted = self._muted[kind] or (self._disabled[kind] and not replaced)
         if transport.audio is not None:
             transport.audio.disabled = self._disabled["audio"]
 

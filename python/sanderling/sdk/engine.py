@@ -18,10 +18,12 @@ from sanderling.sdk.encryption import EncryptionKeys, StreamEncryption
 from sanderling.sdk.engine_settings import EngineSettings
 from sanderling.sdk.handler import EventHandler
 from sanderling.sdk.local_devices import DeviceWatch, LocalDevices
+from sanderling.sdk.login import Login
+from sanderling.sdk.pictures.engine_calls import PictureCalls
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
-from sanderling.sdk.room import Login, Room
+from sanderling.sdk.room import Room
 from sanderling.sdk.sequential_data import DataManagers, SequentialDataManager
 from sanderling.sdk.sound_monitoring import SoundMonitoring, SoundMonitors
 from sanderling.sdk.sources import MediaSources, Source
@@ -36,7 +38,7 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, DataManagers):
+class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, DataManagers, PictureCalls):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -69,6 +71,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, Da
         self._watch = DeviceWatch(self._dispatcher.emit)
         self._data_managers: list[SequentialDataManager] = []
         self._destroying: asyncio.Task[None] | None = None
+        super().__init__()
 
     @property
     def room(self) -> Room | None:
@@ -110,6 +113,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, Da
         room.renders = self._renders
         room.encryption = self._encryption
         self._went_out = True
+        room.pictures = self._pictures
         self._members[room_id] = room
         self._rooms.add(room)
         room.begin()
@@ -244,7 +248,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, Da
         self._check()
         if channel in self._previews:
             await self._previews[channel].stop()
-        preview = Preview(source)
+        preview = Preview(source, self._pictures[channel])
         await preview.start()
         self._previews[channel] = preview
         return preview

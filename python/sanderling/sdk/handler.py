@@ -12,6 +12,7 @@ from sanderling.enums import (
     Channel,
     DeviceExceptionType,
     DeviceType,
+    ObjectSegmentationState,
     PlayerMediaEvent,
     PlayerState,
     PublisherState,
@@ -20,12 +21,14 @@ from sanderling.enums import (
     RoomStateReason,
     StreamEvent,
     StreamQualityLevel,
+    SuperResolutionState,
     UpdateType,
 )
 from sanderling.sdk import events, sound_events
+from sanderling.sdk.pictures import events as pictures
 
 if TYPE_CHECKING:
-    from sanderling.sdk.config import User
+    from sanderling.sdk.config import User, VideoCodec
     from sanderling.sdk.events import BarrageMessage, BroadcastMessage, DeviceInfo, RoomExtraInfo, Stream
     from sanderling.sdk.frames import VideoFrame
     from sanderling.sdk.quality import PlayQuality, PublishQuality
@@ -121,6 +124,26 @@ class EventHandler:
 
     def on_publisher_video_size_changed(self, width: int, height: int, channel: Channel) -> Result:
         """The captured pictures have another size."""
+
+    def on_publisher_video_encoder_changed(
+        self, from_codec: VideoCodec, to_codec: VideoCodec, channel: Channel
+    ) -> Result:
+        """Another codec than the one asked for is used."""
+
+    def on_publisher_dummy_capture_image_path_error(
+        self, error_code: int, path: str, channel: Channel
+    ) -> Result:
+        """The picture that stands in for the camera cannot be read: 1003073."""
+
+    def on_video_object_segmentation_state_changed(
+        self, state: ObjectSegmentationState, channel: Channel, error_code: int
+    ) -> Result:
+        """Object segmentation is on, perhaps with the warning 1003011, or off, perhaps with the reason."""
+
+    def on_player_video_super_resolution_update(
+        self, stream_id: str, state: SuperResolutionState, error_code: int
+    ) -> Result:
+        """Super resolution of a play is on, or off, perhaps with the reason."""
 
     def on_publisher_stream_event(self, event: StreamEvent, stream_id: str, extra_info: str) -> Result:
         """A step of an attempt to publish."""
@@ -282,6 +305,22 @@ _delivers(
     events.PlayerVideoSizeChanged, lambda h, e: h.on_player_video_size_changed(e.stream_id, e.width, e.height)
 )
 _delivers(events.PlayerResourceUpdate, lambda h, e: h.on_player_resource_update(e.stream_id, e.resource_mode))
+_delivers(
+    pictures.PublisherVideoEncoderChanged,
+    lambda h, e: h.on_publisher_video_encoder_changed(e.from_codec, e.to_codec, e.channel),
+)
+_delivers(
+    pictures.PublisherDummyCaptureImagePathError,
+    lambda h, e: h.on_publisher_dummy_capture_image_path_error(e.error_code, e.path, e.channel),
+)
+_delivers(
+    pictures.VideoObjectSegmentationStateChanged,
+    lambda h, e: h.on_video_object_segmentation_state_changed(e.state, e.channel, e.error_code),
+)
+_delivers(
+    pictures.PlayerVideoSuperResolutionUpdate,
+    lambda h, e: h.on_player_video_super_resolution_update(e.stream_id, e.state, e.error_code),
+)
 _delivers(events.RemoteVideoFrame, lambda h, e: h.on_remote_video_frame(e.stream_id, e.frame))
 _delivers(
     events.VideoDeviceStateChanged, lambda h, e: h.on_video_device_state_changed(e.update_type, e.device)

@@ -38,6 +38,7 @@ from sanderling.sdk.events import (
     RemoteVideoFrame,
 )
 from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
+from sanderling.sdk.pictures.incoming import IncomingPictures
 from sanderling.sdk.quality import FREEZE_NS, Counters, PlayQuality, play_quality
 from sanderling.sdk.reception import Reception
 from sanderling.signaling import messages
@@ -59,10 +60,11 @@ LOST_INTERVAL = 0.1
 SILENT_DEVICE = frozenset({RemoteDeviceState.DISABLE, RemoteDeviceState.MUTE})
 
 
-class Player:
+class Player(IncomingPictures):
     """One played stream. Made by ``start_playing_stream``; ends with ``stop``, a logout, or with the stream."""
 
     def __init__(self, room: Room, stream_id: str, config: PlayerConfig) -> None:
+        super().__init__()
         loop = asyncio.get_running_loop()
         self._room = room
         self._config = config
@@ -260,6 +262,7 @@ class Player:
         if self.state is PlayerState.PLAYING:
             quality, self._sampled = await self._quality(self._sampled)
             self.stats = quality
+            self.look_at_decoder(self._sampled[0])
             self._room.emit_newest(
                 f"player-quality/{self.stream_id}", PlayerQualityUpdate(self.stream_id, quality)
             )

@@ -22,6 +22,7 @@ from sanderling.sdk.events import (
     PublisherVideoSizeChanged,
 )
 from sanderling.sdk.local_devices import tell_device_exception
+from sanderling.sdk.pictures.outgoing import OutgoingPictures, PublisherPictures
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
 from sanderling.sdk.side_info import SideInfo
 from sanderling.sdk.sources import MediaSources, Source, SourceRun
@@ -51,7 +52,7 @@ LONGEST_SENT_INTERVAL = 2.0
 """The same for a source that delivers nothing for long."""
 
 
-class Publisher:
+class Publisher(PublisherPictures):
     """One published stream. Made by ``start_publishing_stream``; ends with ``stop``, a logout or a failure."""
 
     def __init__(
@@ -59,7 +60,8 @@ class Publisher:
     ) -> None:
         self._room = room
         self._sources = sources
-        self._config = config
+        self._devices = Devices(room, stream_id)
+        super().__init__(OutgoingPictures(room, room.pictures[channel], self._devices), config)
         self._extra_info = config.extra_info
         self._transport: PublisherTransport | None = None
         self._runs: list[SourceRun] = []
@@ -77,7 +79,6 @@ class Publisher:
         self._listener: SoundListener | None = None
         self._side_info = SideInfo(prepared=config.side_info)
         self._side_info.encrypt(None, room.encryption.publish_key(channel))
-        self._devices = Devices(room, stream_id)
         self.stream_id = stream_id
         self.channel = channel
         self.state = PublisherState.NO_PUBLISH
@@ -100,6 +101,7 @@ class Publisher:
     async def enable(self, *, microphone: bool | None = None, camera: bool | None = None) -> None:
         """Switch a source off or on again; None changes nothing. The others see the device state DISABLE."""
         self._devices.enable(microphone=microphone, camera=camera)
+        self._pictures.changed()
 
     def encrypt(self, key: bytes | None) -> None:
         """Seal pictures and sound under ``key`` (16, 24 or 32 bytes) from now on; None: no longer."""
@@ -199,6 +201,7 @@ class Publisher:
         if self.state is PublisherState.NO_PUBLISH:
             return None
         self._room.forget_publisher(self)
+        self._pictures.close()
         self._devices.forget()
         if error is not None:
             tell_device_exception(self._room.emit, error)
@@ -235,6 +238,7 @@ class Publisher:
         if self.state is PublisherState.PUBLISHING:
             quality, self._sampled = await self._quality(self._sampled)
             self.stats = quality
+            self._pictures.look(self.frames_pushed, self._sampled[0], self._transport)
             self._room.emit_newest(
                 f"publisher-quality/{self.stream_id}", PublisherQualityUpdate(self.stream_id, quality)
             )
@@ -306,6 +310,7 @@ class Publisher:
         from sanderling.sdk.webrtc.publisher import PublisherTransport
 
         session = self._room.session
+        self._config = self._pictures.choose_codec(self._config) if video else self._config
         known = session.ice_servers
         self._connected = self._answered = False
         transport = self._transport = PublisherTransport(
@@ -413,7 +418,7 @@ class Publisher:
             return
         now: Counters = {"time_ms": time.time() * 1000}
         self._read = self._sampled = (now, now)
-        video, audio = self._transport.video, self._transport.audio
+        video, audio = self._pictures.stage(self._transport.video), self._transport.audio
         if self._sources.video is not None and self._sources.video is self._sources.audio:
             self._runs.append(self._sources.video.start(video, audio, self._source_failed))
         else:

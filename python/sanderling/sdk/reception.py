@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sanderling.errors import SanderlingError
+from sanderling.errors import PlayError, SanderlingError
 from sanderling.sdk.audio import AudioShaper
 from sanderling.sdk.frame_queue import FrameQueue
 from sanderling.sdk.frames import AudioFrame, PixelFormat, VideoFrame
+from sanderling.sdk.pictures.upscaler import Upscaler
 from sanderling.sdk.quality import GapMeter
 
 if TYPE_CHECKING:
@@ -72,6 +73,23 @@ class Reception:
         self.gaps = GapMeter()
         self.last_picture_ns: int | None = None
         """When the newest picture came (monotonic); None while the slot has brought none."""
+        self.newest: VideoFrame | None = None
+        """The newest picture that was handed on."""
+        self.upscaler: Upscaler | None = None
+
+    def upscale(self, fail: Callable[[PlayError], None] | None) -> None:
+        """Enlarge pictures from now on, with ``fail`` called when that ends by itself; None: no more."""
+        if self.upscaler is not None:
+            self.upscaler.close()
+        self.upscaler = None
+        if fail is not None:
+            failed = fail
+
+            def ended(error: PlayError) -> None:
+                self.upscaler = None
+                failed(error)
+
+            self.upscaler = Upscaler(self._show, ended)
 
     def video(self, format: PixelFormat | None, keep: int) -> FrameQueue[VideoFrame]:
         """A reader of pictures, converted to ``format`` when given."""
@@ -146,6 +164,8 @@ class Reception:
         self.detach()
         self._closed = True
         self._error = error
+        self.newest = None
+        self.upscale(None)
         readers = list(self._video_queues) + list(self._audio_queues)
         for queue in readers:
             queue.close(error)
@@ -218,6 +238,15 @@ class Reception:
         now = time.monotonic_ns()
         self.gaps.frame(now)
         self.last_picture_ns = now
+        if self.upscaler is not None:
+            self.upscaler.take(frame)
+        else:
+            self._show(frame)
+
+    def _show(self, frame: VideoFrame) -> None:
+        if self._closed or self._viewer is None:
+            return  # enlarged meanwhile
+        self.newest = frame
         self._tell_sei(frame)
         self._on_picture(frame)
         for queue in list(self._video_queues):

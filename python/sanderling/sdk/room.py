@@ -11,7 +11,6 @@ from typing import Self, TypeVar
 from sanderling.enums import Channel, RoomStateReason, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
-from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import is_passing
 from sanderling.sdk.config import (
     EngineProfile,
@@ -29,6 +28,7 @@ from sanderling.sdk.encryption import EncryptionKeys
 from sanderling.sdk.events import Event, RemoteVideoFrame, RoomStateChanged, Stream
 from sanderling.sdk.messaging import Messaging
 from sanderling.sdk.monitor import Monitor
+from sanderling.sdk.pictures.channel import ChannelPictures
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.publishing import Publisher, Publishing, as_sources
 from sanderling.sdk.roster import Roster
@@ -37,7 +37,7 @@ from sanderling.sdk.sources import MediaSources, Source
 from sanderling.signaling import messages
 from sanderling.signaling.client import Ended, Notice
 
-__all__ = ["Login", "Room"]
+__all__ = ["Room"]
 
 MAX_VIDEO_TYPES = 1000
 """Streams whose layer is remembered for plays to come; beyond it the oldest choice is forgotten."""
@@ -81,6 +81,8 @@ class Room(Messaging):
         self.session = Session(profile, self, beside=None if beside is None else lambda: beside(self))
         self.renders = False
         self.monitor = Monitor(self)
+        self.pictures: Mapping[Channel, ChannelPictures]
+        self.switched_off: frozenset[str] = frozenset()
         self.ready: asyncio.Future[Room] = self._loop.create_future()
 
     @property
@@ -307,6 +309,7 @@ class Room(Messaging):
         self._fill(reply)
 
     def _fill(self, reply: messages.LoginOk) -> None:
+        self.switched_off = frozenset(reply.switched_off)
         self._roster.fill(reply, tell_users=self._credentials.config.is_user_status_notify)
         self._fill_extra_info(reply.room_extra_info)
 
@@ -451,26 +454,6 @@ class Room(Messaging):
     ) -> None:
         self.state = reason
         self.emit(RoomStateChanged(self.id, reason, code, MappingProxyType(dict(extended or {}))))
-
-
-class Login(Action[Room]):
-    """A login that has begun; awaited, it gives the :class:`Room`; ``async with`` logs out at the end.
-
-    ``room`` is there at once, for publishing and playing without waiting (None when the call was refused).
-    """
-
-    def __init__(self, room: Room | None, future: asyncio.Future[Room], undo: Callable[[], None]) -> None:
-        super().__init__(future, undo)
-        self.room = room
-
-    async def __aenter__(self) -> Room:
-        return await self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.room is not None:
-            await self.room.logout()
 
 
 def _tell_player(

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from sanderling import (
     BarrageMessage,
     BroadcastMessage,
+    Channel,
     EventHandler,
+    ObjectSegmentationState,
     PlayerMediaEvent,
     PlayerState,
     PlayQuality,
@@ -19,8 +21,10 @@ from sanderling import (
     RoomExtraInfo,
     RoomStateReason,
     Stream,
+    SuperResolutionState,
     UpdateType,
     User,
+    VideoCodec,
     VideoFrame,
 )
 
@@ -124,6 +128,26 @@ class Recorder(EventHandler):
 
     def on_player_resource_update(self, stream_id: str, resource_mode: ResourceMode) -> None:
         self._add("resource", stream_id, resource_mode)
+
+    def on_publisher_video_encoder_changed(
+        self, from_codec: VideoCodec, to_codec: VideoCodec, channel: Channel
+    ) -> None:
+        self._add("encoder", from_codec, to_codec, channel)
+
+    def on_publisher_dummy_capture_image_path_error(
+        self, error_code: int, path: str, channel: Channel
+    ) -> None:
+        self._add("dummy image", error_code, path, channel)
+
+    def on_video_object_segmentation_state_changed(
+        self, state: ObjectSegmentationState, channel: Channel, error_code: int
+    ) -> None:
+        self._add("segmentation", state, error_code)
+
+    def on_player_video_super_resolution_update(
+        self, stream_id: str, state: SuperResolutionState, error_code: int
+    ) -> None:
+        self._add("super resolution", stream_id, state, error_code)
 
     def on_debug_error(self, error_code: int, function: str, info: str) -> None:
         self._add("error", error_code, function)

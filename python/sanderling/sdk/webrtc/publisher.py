@@ -60,10 +60,13 @@ class PublisherTransport(Transport):
 
     async def accept(self, answer: str, ice_servers: Sequence[IceServer] = ()) -> None:
         """Set the server's answer; encoding starts when the transport is up, over ``ice_servers`` if need be."""
-        start = min(START_BITRATE_KBPS, self._config.video_bitrate_kbps)
+        most = self._config.video_bitrate_kbps
+        bitrates = {"x-google-start-bitrate": str(min(START_BITRATE_KBPS, most))}
+        if self._config.fixed_bitrate:
+            bitrates = {"x-google-start-bitrate": str(most), "x-google-min-bitrate": str(most)}
         sdp = answer
         for codec in self._codecs():
-            sdp = with_fmtp(sdp, codec.value, {"x-google-start-bitrate": str(start)})
+            sdp = with_fmtp(sdp, codec.value, bitrates)
         opus = {"maxaveragebitrate": str(self._config.audio_bitrate_kbps * 1000), "useinbandfec": "1"}
         if self._config.stereo:
             opus["stereo"] = "1"
@@ -139,6 +142,17 @@ class PublisherTransport(Transport):
         """The wanted codec, then the one that the server takes where a member of the room cannot decode it."""
         wanted = self._config.video_codec
         return (wanted,) if wanted is VideoCodec.VP8 else (wanted, VideoCodec.VP8)
+
+    async def change(self, config: PublisherConfig) -> None:
+        """Follow another bitrate and frame rate from now on."""
+        self._config = config
+        if self._sender is None:
+            return
+        parameters = self._sender.get_parameters()
+        for encoding in parameters.encodings:
+            encoding.max_bitrate = config.video_bitrate_kbps * 1000
+            encoding.max_framerate = config.fps
+        await self._sender.set_parameters(parameters)
 
     async def _prefer(self) -> None:
         if self._sender is not None:

@@ -1,0 +1,475 @@
+"""What happens to pictures on their way, through a real server: what a viewer sees, and every mistake's code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sanderling import (
+    BackgroundConfig,
+    BackgroundProcessType,
+    Channel,
+    CustomVideoSource,
+    DummyCaptureImageMode,
+    Engine,
+    EngineProfile,
+    ObjectSegmentationConfig,
+    ObjectSegmentationState,
+    ObjectSegmentationType,
+    PixelFormat,
+    Player,
+    PlayError,
+    PublisherConfig,
+    PublishError,
+    PublisherTakeSnapshotPosition,
+    Rect,
+    RoomConfig,
+    SanderlingError,
+    SuperResolutionState,
+    TrafficControlProperty,
+    User,
+    VideoCodec,
+    VideoConfig,
+    VideoFrame,
+    Watermark,
+)
+from sanderling.server.storage import Project
+from sanderling.testing import TestServer, server
+from unit.sdk.picture_files import plain, write_picture
+from unit.sdk.recorder import Recorder
+
+pytestmark = pytest.mark.timeout(90)
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+SECONDS = 20.0
+
+
+class World:
+    """A server, a host that pushes pictures and a viewer."""
+
+    def __init__(self, node: TestServer, project: Project) -> None:
+        self.node = node
+        self.project = project
+        self.heard = Recorder()
+        self.seen = Recorder()
+        self.source = CustomVideoSource()
+        self.picture = plain(320, 240, *RED)
+        self.host: Engine
+        self.viewer: Engine
+
+    def token(self, user: str) -> str:
+        return self.node.token(self.project, user)
+
+    async def push(self) -> None:
+        """Push the picture of the moment, 25 a second."""
+        while True:
+            await self.source.push(VideoFrame.from_ndarray(self.picture, PixelFormat.RGB24))
+            await asyncio.sleep(0.04)
+
+    async def play(self, stream_id: str = "film") -> Player:
+        player = await self.viewer.start_playing_stream(stream_id)
+        await player.first_frame(SECONDS)
+        return player
+
+
+@asynccontextmanager
+async def world(**settings: object) -> AsyncIterator[World]:
+    async with server() as node:
+        project = await node.create_project()
+        if settings:
+            await node.change_project(project, **settings)
+        profile = EngineProfile(app_id=project.app_id, server=node.url)
+        made = World(node, project)
+        async with Engine(profile, made.heard) as made.host, Engine(profile, made.seen) as made.viewer:
+            for engine, name in ((made.host, "host"), (made.viewer, "viewer")):
+                login = engine.login_room("r", User(name, name), RoomConfig(token=node.token(project, name)))
+                await login
+            made.room = made.host.rooms["r"]
+            pushing = asyncio.create_task(made.push())
+            try:
+                yield made
+            finally:
+                pushing.cancel()
+
+
+def near(pixel: NDArray[np.uint8], *color: int, by: int = 40) -> bool:
+    """The same colour but for what encoding costs."""
+    return bool(np.abs(pixel.astype(int) - np.array(color)).max() <= by)
+
+
+async def until_seen(player: Player, x: float, y: float, *color: int) -> None:
+    """Wait until the point at these shares of width and height has that colour."""
+    last: NDArray[np.uint8] | None = None
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for frame in player.video(PixelFormat.RGB24):
+                pixels = frame.planes[0]
+                last = pixels[int(y * frame.height), int(x * frame.width)]
+                if near(last, *color):
+                    return
+    except TimeoutError:
+        raise AssertionError(f"at {x}, {y} there is {last}, not {color}") from None
+
+
+# ------------------------------------------------------------------------------------------ size, rate, codec
+
+
+async def test_a_channel_publishes_in_its_size_and_changes_it_while_it_does() -> None:
+    async with world() as w:
+        await w.host.set_video_config(VideoConfig(width=160, height=160, fps=10, bitrate_kbps=200))
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        assert publisher.config.video_bitrate_kbps == 200
+        assert publisher.config.fps == 10
+        player = await w.play()
+        frame = await player.first_frame()
+        assert (frame.width, frame.height) == (160, 160)
+        # A tenth of a second between two pictures, whatever the 25 of the source.
+        stamps = []
+        async for picture in player.video(keep=0):
+            assert picture.rtp_timestamp is not None
+            stamps.append(picture.rtp_timestamp)
+            if len(stamps) == 12:
+                break
+        assert np.median(np.diff(np.array(stamps, np.int64) % 2**32)) == pytest.approx(9000, rel=0.35)
+        config = VideoConfig(width=96, height=64, fps=30, bitrate_kbps=300)
+        await w.host.set_video_config(config)
+        assert w.host.video_config() == config
+        assert publisher.config.video_bitrate_kbps == 300
+        async with asyncio.timeout(SECONDS):
+            async for picture in player.video():
+                if (picture.width, picture.height) == (96, 64):
+                    break
+        with pytest.raises(SanderlingError) as caught:
+            await w.host.set_video_config(VideoConfig(codec=VideoCodec.VP9))
+        assert caught.value.code == 1000066
+        assert w.host.video_config() == config
+
+
+async def test_a_bitrate_that_cannot_be_is_1003002() -> None:
+    async with world() as w:
+        with pytest.raises(PublishError) as caught:
+            await w.host.set_video_config(VideoConfig(bitrate_kbps=5))
+        assert caught.value.code == 1003002
+        with pytest.raises(PublishError) as caught:
+            w.host.start_publishing_stream("film", w.source, config=PublisherConfig(audio_bitrate_kbps=5))
+        assert caught.value.code == 1003002
+
+
+async def test_traffic_control_takes_known_properties_before_publishing() -> None:
+    async with world() as w:
+        for wrong in (8, -1, "fps"):
+            with pytest.raises(PublishError) as refused:
+                w.host.enable_traffic_control(True, wrong)  # type: ignore[arg-type]
+            assert refused.value.code == 1003005
+        both = TrafficControlProperty.ADAPTIVE_FPS | TrafficControlProperty.ADAPTIVE_RESOLUTION
+        w.host.enable_traffic_control(True, both)
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        assert publisher.config.degradation.value == "balanced"
+        with pytest.raises(SanderlingError) as late:
+            w.host.enable_traffic_control(False)
+        assert late.value.code == 1000066
+        await publisher.stop()
+        w.host.enable_traffic_control(False)
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        assert publisher.config.fixed_bitrate
+        assert publisher.config.degradation.value == "maintain-framerate-and-resolution"
+        await w.play()
+
+
+async def test_h265_falls_back_or_is_refused() -> None:
+    async with world() as w:
+        assert not w.host.is_video_encoder_supported(VideoCodec.H265)
+        assert not w.host.is_video_decoder_supported(VideoCodec.H265)
+        assert w.host.is_video_encoder_supported(VideoCodec.VP8)
+        assert w.host.is_video_decoder_supported(VideoCodec.AV1)
+        await w.host.set_video_config(VideoConfig(codec=VideoCodec.H265))
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        await w.heard.until_call("encoder", VideoCodec.H265, VideoCodec.VP8, Channel.MAIN)
+        await w.play()
+        await publisher.stop()
+        w.host.enable_h265_encode_fallback(False)
+        with pytest.raises(PublishError) as caught:
+            await w.host.start_publishing_stream("film", w.source)
+        assert caught.value.code == 1003010
+        assert w.heard.of("publisher")[-1][2] == 1003010
+
+
+async def test_an_encoder_that_makes_nothing_is_1003081(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sanderling.sdk.monitor.QUALITY_INTERVAL", 0.5)
+    async with world() as w:
+        # VP8 has 14 bits for a side: no picture is 16384 wide.
+        w.picture = plain(16384, 2, *RED)
+        await w.host.start_publishing_stream("film", w.source)
+        await w.heard.until_call("error", 1003081, "start_publishing_stream", seconds=SECONDS)
+        w.picture = plain(320, 240, *RED)
+        await w.play()
+        assert len(w.heard.of("error")) == 1
+
+
+# ------------------------------------------------------------------------------------------ snapshots
+
+
+async def test_snapshots_of_published_previewed_and_played_pictures(tmp_path: Path) -> None:
+    async with world() as w:
+        with pytest.raises(PublishError) as nothing:
+            await w.host.take_publish_stream_snapshot()
+        assert nothing.value.code == 1003030
+        preview = await w.host.start_preview(w.source)
+        await anext(aiter(preview.video()))
+        assert (await w.host.take_publish_stream_snapshot()).width == 320
+        await w.host.stop_preview()
+        await w.host.set_video_config(VideoConfig(width=160, height=120, fps=25))
+        await w.host.start_publishing_stream("film", w.source)
+        await w.play()
+        own = await w.host.take_publish_stream_snapshot(path=tmp_path / "own.png")
+        assert (own.width, own.height, own.format) == (160, 120, PixelFormat.RGB24)
+        taken = await w.host.take_publish_stream_snapshot(position=PublisherTakeSnapshotPosition.ON_CAPTURE)
+        assert (taken.width, taken.height) == (320, 240)
+        await w.viewer.take_play_stream_snapshot("film", path=tmp_path / "played.jpg")
+        for name in ("own.png", "played.jpg"):
+            with av.open(str(tmp_path / name)) as file:
+                pixels = next(file.decode(video=0)).to_ndarray(format="rgb24")
+            assert pixels.shape == (120, 160, 3)
+            assert near(np.require(pixels[60, 80], np.uint8), *RED)
+        for wrong in (tmp_path / "no" / "own.png", tmp_path / "own.gif"):
+            with pytest.raises(PublishError) as caught:
+                await w.host.take_publish_stream_snapshot(path=wrong)
+            assert caught.value.code == 1003030
+
+
+async def test_a_play_without_a_picture_has_no_snapshot(tmp_path: Path) -> None:
+    async with world() as w:
+        with pytest.raises(PlayError) as caught:
+            await w.viewer.take_play_stream_snapshot("film")
+        assert caught.value.code == 1004030
+        early = w.viewer.start_playing_stream("film")
+        with pytest.raises(PlayError) as caught:
+            await w.viewer.take_play_stream_snapshot("film")
+        assert caught.value.code == 1004030
+        await w.host.start_publishing_stream("film", w.source)
+        await (await early).first_frame(SECONDS)
+        with pytest.raises(PlayError) as caught:
+            await w.viewer.take_play_stream_snapshot("film", path=tmp_path)
+        assert caught.value.code == 1004030
+
+
+# ------------------------------------------------------------------------------------------ watermark
+
+
+async def test_a_viewer_sees_the_watermark_until_it_is_taken_away(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "mark.png", plain(16, 16, *BLUE))
+    async with world() as w:
+        await w.host.set_publish_watermark(Watermark(path.as_uri(), Rect(0, 0, 160, 240)))
+        await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        await until_seen(player, 0.25, 0.5, *BLUE)
+        await until_seen(player, 0.75, 0.5, *RED)
+        await w.host.set_publish_watermark(None)
+        await until_seen(player, 0.25, 0.5, *RED)
+
+
+async def test_a_wrong_watermark_has_its_code_and_changes_nothing(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "mark.png", plain(16, 16, *BLUE))
+    async with world() as w:
+        await w.host.set_publish_watermark(Watermark(str(path), Rect(0, 0, 160, 240)))
+        await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        for url, layout, code in (
+            ("", Rect(0, 0, 8, 8), 1003055),
+            ("a" * 513, Rect(0, 0, 8, 8), 1003056),
+            ("https://example.com/mark.png", Rect(0, 0, 8, 8), 1003057),
+            (str(tmp_path / "none.png"), Rect(0, 0, 8, 8), 1003057),
+            (str(path), Rect(0, 0, 0, 0), 1003058),
+        ):
+            with pytest.raises(PublishError) as caught:
+                await w.host.set_publish_watermark(Watermark(url, layout))
+            assert caught.value.code == code
+        await w.host.set_video_config(VideoConfig(width=320, height=240))
+        with pytest.raises(PublishError) as caught:
+            await w.host.set_publish_watermark(Watermark(str(path), Rect(300, 0, 30, 30)))
+        assert caught.value.code == 1003058
+        await until_seen(player, 0.25, 0.5, *BLUE)
+
+
+# ------------------------------------------------------------------------------------------ stand-in
+
+
+async def test_a_picture_stands_in_for_a_camera_that_is_off(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "away.png", plain(320, 240, *BLUE))
+    async with world() as w:
+        await w.host.set_dummy_capture_image(str(path))
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        await until_seen(player, 0.5, 0.5, *RED)
+        await publisher.enable(camera=False)
+        await until_seen(player, 0.5, 0.5, *BLUE)
+        await publisher.enable(camera=True)
+        await until_seen(player, 0.5, 0.5, *RED)
+        # Given while the camera is off already; then in the other mode, for a source that falls silent.
+        await w.host.set_dummy_capture_image("")
+        await publisher.enable(camera=False)
+        await w.host.set_dummy_capture_image(path.as_uri(), mode=DummyCaptureImageMode.AUTO)
+        await until_seen(player, 0.5, 0.5, *BLUE)
+        await publisher.enable(camera=True)
+        await until_seen(player, 0.5, 0.5, *RED)
+        source, w.source = w.source, CustomVideoSource()
+        await until_seen(player, 0.5, 0.5, *BLUE)
+        w.source = source
+        await until_seen(player, 0.5, 0.5, *RED)
+
+
+async def test_a_stand_in_that_cannot_be_read_is_1003073(tmp_path: Path) -> None:
+    async with world() as w:
+        wrong = str(tmp_path / "none.png")
+        with pytest.raises(PublishError) as caught:
+            await w.host.set_dummy_capture_image(wrong, channel=Channel.AUX)
+        assert caught.value.code == 1003073
+        await w.heard.until_call("dummy image", 1003073, wrong, Channel.AUX)
+
+
+# ------------------------------------------------------------------------------------------ object segmentation
+
+
+async def test_a_viewer_sees_the_subject_before_another_background(tmp_path: Path) -> None:
+    beach = write_picture(tmp_path / "beach.png", plain(64, 48, *BLUE))
+    async with world() as w:
+        w.picture = plain(320, 240, *GREEN)
+        w.picture[80:160, 120:200] = RED
+        await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        await until_seen(player, 0.1, 0.1, *GREEN)
+        background = BackgroundConfig(process_type=BackgroundProcessType.IMAGE, image_url=str(beach))
+        await w.host.enable_video_object_segmentation(True, ObjectSegmentationConfig(background=background))
+        await w.heard.until_call("segmentation", ObjectSegmentationState.ON, 0)
+        await until_seen(player, 0.1, 0.1, *BLUE)
+        await until_seen(player, 0.5, 0.5, *RED)
+        await w.host.enable_video_object_segmentation(False)
+        await w.heard.until_call("segmentation", ObjectSegmentationState.OFF, 0)
+        await until_seen(player, 0.1, 0.1, *GREEN)
+
+
+async def test_a_segmentation_that_cannot_be_has_its_code_and_is_off(tmp_path: Path) -> None:
+    image = BackgroundConfig(process_type=BackgroundProcessType.IMAGE, image_url=str(tmp_path / "none.png"))
+    transparent = BackgroundConfig(process_type=BackgroundProcessType.TRANSPARENT)
+    async with world() as w:
+        for config, code in (
+            (ObjectSegmentationConfig(type=ObjectSegmentationType.ANY_BACKGROUND), 1003012),
+            (ObjectSegmentationConfig(background=transparent), 1003014),
+            (ObjectSegmentationConfig(background=image), 1003015),
+        ):
+            with pytest.raises(PublishError) as caught:
+                await w.host.enable_video_object_segmentation(True, config)
+            assert caught.value.code == code
+            await w.heard.until_call("segmentation", ObjectSegmentationState.OFF, code)
+
+
+async def test_a_project_may_forbid_object_segmentation() -> None:
+    async with world(object_segmentation=False) as w:
+        with pytest.raises(PublishError) as caught:
+            await w.host.enable_video_object_segmentation(True)
+        assert caught.value.code == 1003013
+        await w.heard.until_call("segmentation", ObjectSegmentationState.OFF, 1003013)
+        # Before the login nobody can know; then it ends when the stream begins.
+        await w.host.logout_room()
+        w.heard.calls.clear()
+        await w.host.enable_video_object_segmentation(True)
+        await w.heard.until_call("segmentation", ObjectSegmentationState.ON, 0)
+        w.picture = plain(320, 240, *GREEN)
+        await w.host.login_room("r", User("host", "host"), RoomConfig(token=w.token("host")))
+        await w.host.start_publishing_stream("film", w.source)
+        await w.heard.until_call("segmentation", ObjectSegmentationState.OFF, 1003013)
+        await until_seen(await w.play(), 0.5, 0.5, *GREEN)
+
+
+# ------------------------------------------------------------------------------------------ super resolution
+
+
+async def test_a_play_is_shown_twice_as_large_and_as_it_is_again() -> None:
+    async with world() as w:
+        await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        await w.viewer.init_video_super_resolution()
+        await w.viewer.enable_video_super_resolution("film", True)
+        await w.seen.until_call("super resolution", "film", SuperResolutionState.ON, 0)
+        pictures = player.video(PixelFormat.RGB24)
+        async with asyncio.timeout(SECONDS):
+            async for picture in pictures:
+                if picture.width == 640:
+                    break
+        assert picture.height == 480
+        assert near(picture.planes[0][240, 320], *RED)
+        assert (await w.viewer.take_play_stream_snapshot("film")).width == 640
+        await w.viewer.enable_video_super_resolution("film", False)
+        await w.seen.until_call("super resolution", "film", SuperResolutionState.OFF, 0)
+        async with asyncio.timeout(SECONDS):
+            async for picture in pictures:
+                if picture.width == 320:
+                    break
+
+
+async def test_super_resolution_is_for_one_initialised_play_of_small_pictures() -> None:
+    async with world() as w:
+        await w.host.start_publishing_stream("film", w.source)
+        other = CustomVideoSource()
+        await w.host.start_publishing_stream("other", other, channel=Channel.AUX)
+        player = await w.play()
+        second = w.viewer.start_playing_stream("other")
+
+        async def refused(stream_id: str, code: int) -> None:
+            with pytest.raises(PlayError) as caught:
+                await w.viewer.enable_video_super_resolution(stream_id, True)
+            assert caught.value.code == code
+            await w.seen.until_call("super resolution", stream_id, SuperResolutionState.OFF, code)
+
+        await refused("film", 1004008)
+        await w.viewer.init_video_super_resolution()
+        await refused("none", 1004011)
+        await w.viewer.enable_video_super_resolution("film", True)
+        assert second.player is not None
+        await refused("other", 1004005)
+        # The pictures grow beyond what is enlarged: it ends by itself, and cannot begin again.
+        w.picture = plain(1280, 720, *RED)
+        await w.seen.until_call(
+            "super resolution", "film", SuperResolutionState.OFF, 1004006, seconds=SECONDS
+        )
+        async with asyncio.timeout(SECONDS):
+            async for picture in player.video():
+                if picture.width > 640:
+                    break
+        await refused("film", 1004006)
+        await w.viewer.uninit_video_super_resolution()
+        await refused("film", 1004008)
+
+
+def test_super_resolution_needs_two_processors() -> None:
+    program = """
+import asyncio
+from sanderling import Engine, EngineProfile, PlayError
+async def main():
+    engine = Engine(EngineProfile(app_id=1, server="http://127.0.0.1:9"))
+    try:
+        await engine.init_video_super_resolution()
+    except PlayError as error:
+        print(int(error.code))
+    await engine.destroy()
+asyncio.run(main())
+"""
+    processor = min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{processor}}})\n{program}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == str(1004004), done.stderr
