@@ -120,4 +120,5 @@ async def test_a_viewer_notices_within_seconds_that_it_is_offline_and_goes_on_af
     await bob.page.context.set_offline(False)
     await bob.wait_room("RECONNECTED")
     await bob.wait_frames("film")
-    assert (await bob.log()).count("1004020") == 1
+    # Media does not use the signalling connection: the play was not interrupted.
+    assert (await bob.log()).count("1004020") == 0

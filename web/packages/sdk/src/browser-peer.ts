@@ -228,30 +228,44 @@ class BrowserViewer implements ViewerPeer {
  */
 class BrowserOutput implements PlayOutput {
   readonly stream = new MediaStream();
+  readonly #hidden = new Set<string>();
+  readonly #muted = new Set<string>();
 
   attach(kind: "audio" | "video", track: MediaStreamTrack | undefined, hidden: boolean): void {
-    this.#remove(kind);
-    if (track === undefined) return;
-    const clone = track.clone();
-    clone.enabled = !hidden;
-    this.stream.addTrack(clone);
+    const former = this.#tracks(kind);
+    if (hidden) this.#hidden.add(kind);
+    else this.#hidden.delete(kind);
+    // The new one first: an element whose stream runs empty stops.
+    if (track !== undefined) this.stream.addTrack(track.clone());
+    this.#remove(former);
+    this.#enable(kind);
   }
 
   show(kind: "audio" | "video"): void {
-    for (const track of this.#tracks(kind)) track.enabled = true;
+    this.#hidden.delete(kind);
+    this.#enable(kind);
+  }
+
+  mute(kind: "audio" | "video", muted: boolean): void {
+    if (muted) this.#muted.add(kind);
+    else this.#muted.delete(kind);
+    this.#enable(kind);
   }
 
   detach(): void {
-    this.#remove("audio");
-    this.#remove("video");
+    this.#remove(this.stream.getTracks());
+  }
+
+  #enable(kind: "audio" | "video"): void {
+    for (const track of this.#tracks(kind)) track.enabled = !this.#hidden.has(kind) && !this.#muted.has(kind);
   }
 
   #tracks(kind: "audio" | "video"): MediaStreamTrack[] {
     return this.stream.getTracks().filter((track) => track.kind === kind);
   }
 
-  #remove(kind: "audio" | "video"): void {
-    for (const track of this.#tracks(kind)) {
+  #remove(tracks: readonly MediaStreamTrack[]): void {
+    for (const track of tracks) {
       this.stream.removeTrack(track);
       track.stop();
     }

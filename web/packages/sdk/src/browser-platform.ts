@@ -2,7 +2,7 @@
 
 import { browserPeers } from "./browser-peer.js";
 import type { IceServer } from "./peer.js";
-import type { Platform, Socket, SocketHandler } from "./platform.js";
+import type { NetworkHandler, Platform, Socket, SocketHandler } from "./platform.js";
 
 /** The browser this page runs in; `iceServers` are those that the page names. */
 export function browserPlatform(iceServers: () => readonly IceServer[]): Platform {
@@ -18,16 +18,37 @@ export function browserPlatform(iceServers: () => readonly IceServer[]): Platfor
     },
     peers: browserPeers(iceServers),
     openSocket,
-    watchNetwork: (changed) => {
-      window.addEventListener("online", changed);
-      window.addEventListener("offline", changed);
-      return () => {
-        window.removeEventListener("online", changed);
-        window.removeEventListener("offline", changed);
-      };
-    },
+    watchNetwork,
     random: () => Math.random(),
     description: navigator.userAgent.slice(0, 200),
+  };
+}
+
+/** Networks that changed, and pages that slept: browsers freeze those in the background, timers and sockets too. */
+function watchNetwork(handler: NetworkHandler): () => void {
+  const changed = (): void => {
+    handler.changed();
+  };
+  const network = (navigator as { connection?: EventTarget }).connection;
+  const seen = (): void => {
+    if (document.visibilityState === "visible") changed();
+  };
+  const hidden = ({ persisted }: PageTransitionEvent): void => {
+    // A page that is kept for the way back goes on when it is shown again.
+    if (!persisted) handler.leaving();
+  };
+  const listeners: readonly (readonly [EventTarget, string, EventListener])[] = [
+    [window, "online", changed],
+    [window, "offline", changed],
+    [window, "pageshow", changed],
+    [window, "pagehide", hidden as EventListener],
+    [document, "resume", changed],
+    [document, "visibilitychange", seen],
+    ...(network === undefined ? [] : [[network, "change", changed] as const]),
+  ];
+  for (const [target, event, listener] of listeners) target.addEventListener(event, listener);
+  return () => {
+    for (const [target, event, listener] of listeners) target.removeEventListener(event, listener);
   };
 }
 

@@ -70,6 +70,8 @@ export interface PlayOutput {
   attach(kind: "audio" | "video", track: MediaStreamTrack | undefined, hidden: boolean): void;
   /** Show what was attached hidden. */
   show(kind: "audio" | "video"): void;
+  /** Silence or blank it, whatever is attached, or no longer. */
+  mute(kind: "audio" | "video", muted: boolean): void;
   /** Take everything away; the stream stays and is empty. */
   detach(): void;
 }

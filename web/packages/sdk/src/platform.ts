@@ -23,13 +23,21 @@ export interface Socket {
   close(): void;
 }
 
+/** What happens to the machine's network and to the page. */
+export interface NetworkHandler {
+  /** The network came, went or changed, or the page is awake again. */
+  changed(): void;
+  /** The page is about to be closed for good. */
+  leaving(): void;
+}
+
 /** Everything together. */
 export interface Platform {
   readonly clock: Clock;
   readonly peers: MediaPeers;
   openSocket(url: string, handler: SocketHandler): Socket;
-  /** Call `changed` whenever the machine's network comes, goes or changes; the returned function stops that. */
-  watchNetwork(changed: () => void): () => void;
+  /** Tell what happens to network and page; the returned function stops that. */
+  watchNetwork(handler: NetworkHandler): () => void;
   /** A number from 0 to 1, to spread reconnects of many clients. */
   random(): number;
   /** The browser, for the operator's eyes. */

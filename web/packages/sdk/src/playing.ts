@@ -1,285 +1,312 @@
-/** One stream that is to be played: bound anew in every session until it is stopped or fails for good. */
+/** One stream that is to be played: asked for, bound, interrupted, asked for again, until it ends or is stopped. */
 
-import type { PlayOk, PlayerStateNotice, SlotBound } from "@sanderling/protocol";
+import type { PlayMoved, PlayOk, PlayerStateNotice, SlotBound } from "@sanderling/protocol";
 
+import { deferred } from "./deferred.js";
 import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
 import type { PlayerState, PlayerStateInfo } from "./events.js";
 import type { PlayOutput } from "./peer.js";
-import type { Clock } from "./platform.js";
+import { webResource, wireMode, wirePaths, wireStreamType, type PlayOptions, type Resource } from "./play-options.js";
+import type { Platform } from "./platform.js";
 import { playQuality, type PlayCounters, type PlayQuality } from "./quality.js";
+import { RETRY_LIMIT_MS, isPassing } from "./retry.js";
+import { Showing } from "./showing.js";
 import type { Session } from "./session.js";
 import type { Viewer } from "./viewer.js";
 
-/** Choose the path by what the local user does; values as in `resourceMode`. */
-export interface CustomResourceConfig {
-  readonly beforePublish?: 0 | 1 | 2;
-  readonly publishing?: 0 | 1 | 2;
-  readonly afterPublish?: 0 | 1 | 2;
-}
-
-/** Layer of a stream published in several: 0 small, 1 big, 2 (the default) what the network carries. */
-export type StreamType = 0 | 1 | 2;
-
-/** How to play a stream. */
-export interface PlayOptions {
-  readonly video?: boolean;
-  readonly audio?: boolean;
-  /** 0 RTC, 1 CDN, 2 L3, 5 custom; the web's numbering (native: 3, 1, 2, 5). */
-  readonly resourceMode?: 0 | 1 | 2 | 5;
-  readonly customResourceConfig?: CustomResourceConfig;
-  /** The web's numbering (native: 1, 2, 0); `setPlayStreamVideoType` changes it while the stream plays. */
-  readonly streamType?: StreamType;
-  /** Milliseconds the jitter buffer aims at; 0 (the default) = as little as the network allows. */
-  readonly jitterBufferTarget?: number;
-  /** The same in seconds, the older name. */
-  readonly playoutDelayHint?: number;
-}
-
-/** Whether the local user has not yet published in this room, does, or did. */
-export type PublishPhase = "beforePublish" | "publishing" | "afterPublish";
-
-const NATIVE_MODE: Readonly<Record<number, number>> = { 0: 3, 1: 1, 2: 2 };
-
-/** The resource mode as it goes over the wire. */
-export function wireMode(options: PlayOptions, phase: PublishPhase): number {
-  const mode = options.resourceMode ?? 0;
-  if (mode !== 5) return NATIVE_MODE[mode] ?? 3;
-  return NATIVE_MODE[options.customResourceConfig?.[phase] ?? 0] ?? 3;
-}
-
-const NATIVE_STREAM_TYPE: Readonly<Record<StreamType, number>> = { 0: 1, 1: 2, 2: 0 };
-
-/** The wanted layer as it goes over the wire; undefined for a number that does not exist. */
-export function wireStreamType(type: number): number | undefined {
-  return (NATIVE_STREAM_TYPE as Readonly<Record<number, number>>)[type];
-}
-
-/** Milliseconds between looks at whether a reused slot shows the new stream: less than half a frame at 60 fps. */
-const REUSE_POLL_MS = 8;
-/** How long a reused slot stays blank when the browser never says which frame it shows. */
-const REUSE_LIMIT_MS = 2_000;
-
-/** RTP timestamps wrap (RFC 3550 5.1): `a` is at or after `b` when it is less than half the range ahead. */
-export function timestampReached(a: number, b: number): boolean {
-  return (a - b) >>> 0 < 0x8000_0000;
-}
+/** Between two requests for a stream that is not there. This room's notice comes sooner; for a stream in another room
+ * it is the longest wait. Lower loads the server with plays nobody can have yet. */
+const NOT_THERE_MS = 1_000;
+/** Before a request is made again that went down with its connection; the next one waits for a new one. */
+const LOST_MS = 100;
 
 /** What a play needs of its room. */
 export interface PlayingHost {
-  readonly clock: Clock;
+  readonly platform: Platform;
+  readonly session: Session;
+  /** How many streams are played. */
+  plays(): number;
   changed(info: PlayerStateInfo): void;
   quality(streamID: string, figures: PlayQuality): void;
+  resource(streamID: string, resource: Resource): void;
   /** The play is over for good. */
   done(playing: Playing): void;
 }
 
-/** Started by the room, once per session. */
+/** Made and begun, it plays. */
 export class Playing {
   readonly streamID: string;
+  /** The stream's media, as soon as it has a place. */
   readonly result: Promise<MediaStream>;
+  /** The newest figures; undefined before the first. */
+  figures: PlayQuality | undefined;
   readonly #host: PlayingHost;
   readonly #options: PlayOptions;
   readonly #output: PlayOutput;
+  readonly #showing: Showing;
+  readonly #media = deferred<MediaStream>();
   #videoType: number;
-  #resolve: (stream: MediaStream) => void = () => undefined;
-  #reject: (error: SanderlingError) => void = () => undefined;
+  #resource: Resource | undefined;
   #state: PlayerState = "NO_PLAY";
   #code = 0;
-  #over = false;
-  #binding: { readonly session: Session; readonly viewer: Viewer; mids: string[] } | undefined;
-  readonly #bound = new Map<string, number>();
-  // A reused slot that still shows the stream before.
-  #hidden: { readonly mid: string; readonly viewer: Viewer; until: number } | undefined;
-  #cancelPoll: (() => void) | undefined;
+  /** The attempt that counts; another one took its place when it is not this. */
+  #attempt: object = {};
+  #giveUp = 0;
+  #waitsForStream = false;
+  #cancelRetry: (() => void) | undefined;
+  /** The server holds the play, or is about to. */
+  #registered = false;
+  #bound: { readonly viewer: Viewer; mids: readonly string[] } | undefined;
+  #wasUp = false;
   #counters: PlayCounters | undefined;
 
-  constructor(streamID: string, options: PlayOptions, output: PlayOutput, host: PlayingHost) {
+  constructor(streamID: string, options: PlayOptions, host: PlayingHost) {
     this.streamID = streamID;
+    this.result = this.#media.promise;
     this.#options = options;
-    this.#output = output;
+    this.#output = host.platform.peers.createOutput();
+    this.#showing = new Showing(this.#output, host.platform.clock);
     this.#videoType = wireStreamType(options.streamType ?? 2) ?? 0;
     this.#host = host;
-    this.result = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // The state event tells of the failure as well; a caller that ignores the promise must not crash the page.
-    this.result.catch(() => undefined);
-    this.#change("PLAY_REQUESTING");
   }
 
   get state(): PlayerState {
     return this.#state;
   }
 
-  /** Play in this session. */
-  async start(session: Session, viewer: Viewer, phase: PublishPhase): Promise<void> {
-    if (this.#over) return;
-    const binding = (this.#binding = { session, viewer, mids: [] as string[] });
+  /** The path in use; undefined until it is bound. */
+  get resource(): Resource | undefined {
+    return this.#resource;
+  }
+
+  /** Announce the request and start the work. */
+  begin(): void {
     this.#change("PLAY_REQUESTING");
-    try {
-      await viewer.reserve();
-      if (this.#binding !== binding) {
-        viewer.release();
-        return;
-      }
-      const reply = await session.play({
-        stream_id: this.streamID,
-        resource_mode: wireMode(this.#options, phase),
-        audio: this.#options.audio ?? true,
-        video: this.#options.video ?? true,
-        video_type: this.#videoType,
-      });
-      // Stopped meanwhile: the stop was sent behind the play, the slot is free again.
-      if (this.#binding !== binding) return;
-      this.#attach(viewer, reply, binding.mids);
-      this.#resolve(this.#output.stream);
-    } catch (thrown) {
-      if (this.#binding !== binding) return; // the session ended; the next one tries again
-      this.#binding = undefined;
-      viewer.release();
-      this.fail(asError(thrown, NativeCode.PLAY_FAILED));
+    this.#again();
+  }
+
+  /** The server does not hold this play any more: PLAY_REQUESTING with 1004020 until it does again. */
+  interrupted(): void {
+    if (this.#isOver) return;
+    this.#registered = false;
+    this.#bound = undefined;
+    this.#counters = undefined;
+    this.#showing.pause();
+    if (this.#state === "PLAYING") {
+      const text = "interrupted; goes on when the connection is back";
+      this.#change("PLAY_REQUESTING", NativeCode.PLAY_INTERRUPTED, text);
     }
+    this.#again();
+  }
+
+  /** The stream has come into the room: play it at once if that was waited for. */
+  streamAdded(): void {
+    if (this.#waitsForStream && !this.#isOver) this.#request();
+  }
+
+  /** The stream is gone: the play ends, which is no failure. */
+  streamDeleted(): void {
+    this.#registered = false;
+    const text = "the stream ended before it could be played";
+    this.#end(null, new SanderlingError(WebErrorCode.STREAM_NOT_FOUND, text));
   }
 
   /** Choose the layer, by its number on the wire, for this play and over lost connections. */
   async setVideoType(videoType: number): Promise<void> {
     this.#videoType = videoType;
-    const binding = this.#binding;
-    if (binding === undefined) return; // the request to play carries it
+    if (!this.#registered) return; // the request to play carries it
     try {
-      await binding.session.setVideoType(this.streamID, videoType);
+      await this.#host.session.request(
+        { type: "set_video_type", stream_id: this.streamID, video_type: videoType },
+        "ok",
+      );
     } catch (thrown) {
       // The session ended, or the play did not come about: the next request carries the choice.
-      if (this.#binding === binding) throw thrown;
+      if (this.#isBound && !(thrown instanceof SanderlingError && isPassing(thrown))) throw thrown;
     }
   }
 
-  /** The session is gone; the next one continues. */
-  suspend(): void {
-    this.#unbind();
-    if (!this.#over) this.#change("PLAY_REQUESTING", NativeCode.PLAY_INTERRUPTED, "interrupted; goes on when the connection is back");
+  /** Move to another path, by its number on the wire, without interruption. */
+  async switchResource(resource: number): Promise<void> {
+    await this.#host.session.request({ type: "switch_resource", stream_id: this.streamID, resource }, "ok");
+  }
+
+  /** Silence or blank what is shown here, or show it again; undefined changes nothing. */
+  mute(audio: boolean | undefined, video: boolean | undefined): void {
+    if (audio !== undefined) this.#output.mute("audio", audio);
+    if (video !== undefined) this.#output.mute("video", video);
   }
 
   /** The caller wants it no more. */
   stop(): void {
-    if (this.#over) return;
-    this.#over = true;
-    const binding = this.#binding;
-    this.#unbind();
-    if (binding !== undefined) {
-      binding.viewer.release();
-      // The session's end frees the slot just as well.
-      binding.session.stopPlay(this.streamID).catch(() => undefined);
-    }
-    this.#change("NO_PLAY");
-    this.#reject(new SanderlingError(WebErrorCode.PLAY_FAILED, "the play was stopped before it began"));
-    this.#host.done(this);
+    this.#end(null, new SanderlingError(WebErrorCode.PLAY_FAILED, "the play was stopped before it began"));
   }
 
   /** It failed for good. */
   fail(error: SanderlingError): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#unbind();
-    this.#change("NO_PLAY", error.errorCode, error.extendedData);
-    this.#reject(error);
-    this.#host.done(this);
+    this.#end(error, error);
   }
 
   handleState(notice: PlayerStateNotice): void {
-    const binding = this.#binding;
-    if (this.#over || binding === undefined) return;
-    if (notice.state === 2) {
-      this.#change("PLAYING");
-      return;
-    }
-    if (notice.state !== 0) return;
-    // The server has freed the slot.
-    binding.viewer.release();
+    if (this.#isOver) return;
     const code = notice.code ?? 0;
-    if (code === 0) {
-      this.#over = true;
-      this.#unbind();
-      this.#change("NO_PLAY");
-      this.#reject(new SanderlingError(WebErrorCode.STREAM_NOT_FOUND, "the stream ended before it could be played"));
-      this.#host.done(this);
-    } else {
-      this.fail(new SanderlingError(code, notice.message ?? ""));
+    if (notice.state === 2) {
+      if (this.#registered) this.#up();
+    } else if (notice.state === 0 && code === NativeCode.PLAY_INTERRUPTED) {
+      if (this.#registered) this.interrupted();
+    } else if (notice.state === 0) {
+      if (code === 0) this.streamDeleted();
+      else {
+        this.#registered = false;
+        this.fail(new SanderlingError(code, notice.message ?? ""));
+      }
     }
   }
 
   handleBound(notice: SlotBound): void {
-    this.#bound.set(notice.mid, notice.rtp_timestamp);
-    this.#watchReused();
+    this.#showing.begins(notice.mid, notice.rtp_timestamp);
+  }
+
+  /** The stream comes by another slot now, because its publisher has a new transport. */
+  moved(notice: PlayMoved): void {
+    if (this.#bound === undefined) return;
+    const { viewer } = this.#bound;
+    this.#counters = undefined;
+    this.#bound = { viewer, mids: this.#attach(viewer, notice, true) };
+  }
+
+  /** The play comes by another path now. */
+  handleResource(mode: number): void {
+    const resource = webResource(mode);
+    if (resource === undefined) return;
+    this.#resource = resource;
+    this.#host.resource(this.streamID, resource);
   }
 
   /** Ask the transport for figures and report them. */
   async measure(): Promise<void> {
-    const binding = this.#binding;
-    if (binding === undefined || binding.mids.length === 0) return;
-    const entries = await binding.viewer.peer.stats(binding.mids);
-    if (this.#binding !== binding) return;
-    const { counters, figures } = playQuality(this.#counters, entries, this.#host.clock.now());
+    const bound = this.#bound;
+    if (bound === undefined || bound.mids.length === 0 || this.#state !== "PLAYING") return;
+    const entries = await bound.viewer.peer.stats(bound.mids);
+    if (this.#bound !== bound) return;
+    const { counters, figures } = playQuality(this.#counters, entries, this.#host.platform.clock.now());
     const first = this.#counters === undefined;
     this.#counters = counters;
-    if (!first) this.#host.quality(this.streamID, figures);
+    if (first) return;
+    this.figures = figures;
+    this.#host.quality(this.streamID, figures);
   }
 
-  #attach(viewer: Viewer, reply: PlayOk, mids: string[]): void {
-    const target =
-      this.#options.jitterBufferTarget ??
-      (this.#options.playoutDelayHint === undefined ? 0 : this.#options.playoutDelayHint * 1000);
-    const audio = reply.audio_mid ?? "";
-    const video = reply.video_mid ?? "";
-    if (audio !== "") {
-      mids.push(audio);
-      viewer.take(audio);
-      viewer.peer.setJitterBuffer(audio, target);
-      this.#output.attach("audio", viewer.peer.track(audio), false);
+  get #isBound(): boolean {
+    return this.#bound !== undefined;
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "NO_PLAY";
+  }
+
+  /** Begin anew to ask, whatever is under way. */
+  #again(): void {
+    this.#giveUp = this.#host.platform.clock.now() + RETRY_LIMIT_MS;
+    this.#request();
+  }
+
+  #request(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#waitsForStream = false;
+    const attempt = (this.#attempt = {});
+    void this.#bind(attempt);
+  }
+
+  async #bind(attempt: object): Promise<void> {
+    const { session } = this.#host;
+    try {
+      await session.online();
+      const viewer = await session.viewing.current();
+      if (this.#attempt !== attempt) return;
+      await viewer.reserve(() => this.#host.plays());
+      if (this.#attempt !== attempt) return;
+      this.#registered = true;
+      this.#showing.forget();
+      const reply = await session.request(
+        {
+          type: "play",
+          stream_id: this.streamID,
+          resource_mode: wireMode(this.#options),
+          audio: this.#options.audio ?? true,
+          video: this.#options.video ?? true,
+          custom: wirePaths(this.#options.customResourceConfig),
+          video_type: this.#videoType,
+        },
+        "play_ok",
+      );
+      await viewer.answered; // the sections are known once the answer is set
+      if (this.#attempt !== attempt || session.viewing.viewer !== viewer) return;
+      this.#counters = undefined;
+      this.#resource = webResource(reply.resource_mode);
+      this.#bound = { viewer, mids: this.#attach(viewer, reply, false) };
+      this.#media.resolve(this.#output.stream);
+    } catch (thrown) {
+      if (this.#attempt === attempt && !this.#isOver) this.#refused(asError(thrown, NativeCode.PLAY_FAILED));
     }
-    if (video === "") return;
-    mids.push(video);
-    viewer.peer.setJitterBuffer(video, target);
-    const hidden = viewer.take(video);
-    this.#output.attach("video", viewer.peer.track(video), hidden);
-    if (!hidden) return;
-    this.#hidden = { mid: video, viewer, until: Infinity };
-    this.#watchReused();
   }
 
-  /** Show a reused slot when it has reached the first frame of the new stream (architecture section 4). */
-  #watchReused(): void {
-    const hidden = this.#hidden;
-    const first = hidden === undefined ? undefined : this.#bound.get(hidden.mid);
-    if (hidden === undefined || first === undefined || this.#cancelPoll !== undefined) return;
-    const now = this.#host.clock.now();
-    if (hidden.until === Infinity) hidden.until = now + REUSE_LIMIT_MS;
-    const newest = hidden.viewer.peer.newestTimestamp(hidden.mid);
-    if ((newest !== undefined && timestampReached(newest, first)) || now >= hidden.until) {
-      this.#hidden = undefined;
-      this.#output.show("video");
+  #refused(error: SanderlingError): void {
+    this.#registered = false;
+    const notThere = error.nativeCode === NativeCode.STREAM_NOT_FOUND;
+    let waits = notThere || isPassing(error) || error.nativeCode === NativeCode.PLAY_INTERRUPTED;
+    if (this.#wasUp && error.nativeCode === NativeCode.PLAY_FAILED) {
+      // The server has lost the viewer transport and this end has not noticed yet.
+      this.#host.session.viewing.lose();
+      waits = true;
+    }
+    if (!waits) {
+      this.fail(error);
       return;
     }
-    this.#cancelPoll = this.#host.clock.after(REUSE_POLL_MS, () => {
-      this.#cancelPoll = undefined;
-      this.#watchReused();
+    if (this.#host.platform.clock.now() >= this.#giveUp) {
+      this.fail(notThere ? error : new SanderlingError(WebErrorCode.PLAY_RETRY_TIMEOUT, error.message));
+      return;
+    }
+    this.#waitsForStream = notThere;
+    const wait = error.retryAfterMs > 0 ? error.retryAfterMs : notThere ? NOT_THERE_MS : LOST_MS;
+    this.#cancelRetry = this.#host.platform.clock.after(wait, () => {
+      this.#request();
     });
   }
 
-  #unbind(): void {
-    this.#cancelPoll?.();
-    this.#cancelPoll = undefined;
-    this.#hidden = undefined;
-    this.#binding = undefined;
-    this.#bound.clear();
-    this.#counters = undefined;
-    this.#output.detach();
+  #attach(viewer: Viewer, { audio_mid, video_mid }: PlayOk | PlayMoved, moves: boolean): string[] {
+    const target =
+      this.#options.jitterBufferTarget ??
+      (this.#options.playoutDelayHint === undefined ? 0 : this.#options.playoutDelayHint * 1000);
+    const mids = { audio: audio_mid ?? "", video: video_mid ?? "" };
+    for (const mid of [mids.audio, mids.video]) if (mid !== "") viewer.peer.setJitterBuffer(mid, target);
+    this.#showing.attach(viewer, mids, moves);
+    return [mids.audio, mids.video].filter((mid) => mid !== "");
+  }
+
+  #up(): void {
+    this.#wasUp = true;
+    this.#change("PLAYING");
+  }
+
+  /** `unfinished` is what the caller hears who still waits for the media. */
+  #end(error: SanderlingError | null, unfinished: SanderlingError): void {
+    if (this.#isOver) return;
+    this.#attempt = {};
+    this.#cancelRetry?.();
+    this.#showing.stop();
+    this.#bound = undefined;
+    if (this.#registered) this.#host.session.post({ type: "stop_play", stream_id: this.streamID });
+    this.#registered = false;
+    this.#host.done(this);
+    this.#change("NO_PLAY", error?.errorCode ?? 0, error?.extendedData ?? "");
+    this.#media.reject(unfinished);
   }
 
   #change(state: PlayerState, code = 0, extendedData = ""): void {
-    // Every attempt to reconnect comes by here: an interruption is told once.
-    if (state === this.#state && (code === 0 || code === this.#code)) return;
+    if (state === this.#state && code === this.#code) return;
     this.#state = state;
     this.#code = code;
     this.#host.changed({ streamID: this.streamID, state, errorCode: code, extendedData });

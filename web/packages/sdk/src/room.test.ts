@@ -6,7 +6,7 @@ import type { LoginOk } from "@sanderling/protocol";
 import { SanderlingEngine } from "./engine.js";
 import { SanderlingError } from "./errors.js";
 import { RETRY_LIMIT_MS } from "./retry.js";
-import { TURN_AFTER_MS } from "./room.js";
+import { TURN_AFTER_MS } from "./session.js";
 import { FakePlatform, settle, type FakeSocket } from "./testing.js";
 
 const media = {} as MediaStream;
@@ -54,12 +54,10 @@ async function inRoom(options: { readonly userUpdate?: boolean } = {}): Promise<
   return { ...made, socket };
 }
 
-async function play(made: Stage & { readonly socket: FakeSocket }, stream: string, slot: number): Promise<void> {
-  void made.engine.startPlayingStream(stream, { resourceMode: 2 });
-  await settle();
-  const request = made.socket.last("play");
+async function playOk(socket: FakeSocket, stream: string, slot: number): Promise<void> {
+  const request = socket.last("play");
   assert.equal(request.stream_id, stream);
-  await made.socket.reply({
+  await socket.reply({
     type: "play_ok",
     seq: request.seq,
     stream_id: stream,
@@ -68,6 +66,12 @@ async function play(made: Stage & { readonly socket: FakeSocket }, stream: strin
     audio_mid: `a${String(slot)}`,
     video_mid: `v${String(slot)}`,
   });
+}
+
+async function play(made: Stage & { readonly socket: FakeSocket }, stream: string, slot: number): Promise<void> {
+  void made.engine.startPlayingStream(stream, { resourceMode: 2 });
+  await settle();
+  await playOk(made.socket, stream, slot);
 }
 
 test("the login carries the offer of a viewer with two places, and the room's contents follow it", async () => {
@@ -141,7 +145,6 @@ test("without a login nothing is published or played, with the code of a wrong s
 
 for (const [native, web] of [
   [1004072, 1104038],
-  [1004002, 1104039],
   [1004003, 1104046],
   [1004010, 1004010],
 ] as const) {
@@ -157,6 +160,42 @@ for (const [native, web] of [
     assert.equal(made.socket.count("viewer_offer"), 0);
   });
 }
+
+test("a play that is early waits for its stream: for the notice, or a second", async () => {
+  const made = await inRoom();
+  const playing = made.engine.startPlayingStream("film", { resourceMode: 2 });
+  await settle();
+  const notThere = async (): Promise<void> => {
+    await made.socket.reply({ type: "error", code: 1004002, message: "no", seq: made.socket.last("play").seq });
+  };
+  await notThere();
+  await made.platform.clock.advance(999);
+  assert.equal(made.socket.count("play"), 1);
+  await made.platform.clock.advance(1);
+  assert.equal(made.socket.count("play"), 2);
+  await notThere();
+  await made.socket.reply({ type: "stream_notice", update: 0, streams: [{ stream_id: "film", user: { user_id: "alice" } }] });
+  assert.equal(made.socket.count("play"), 3);
+  await playOk(made.socket, "film", 0);
+  assert.equal(await playing, made.platform.outputs[0]?.stream);
+  assert.deepEqual(made.seen.slice(2), ["player PLAY_REQUESTING 0", "stream ADD film"]);
+});
+
+test("a stream that never comes fails its play with 1104039", async () => {
+  const made = await inRoom();
+  const playing = made.engine.startPlayingStream("film");
+  await settle();
+  for (let minute = 0; minute <= 20; minute += 1) {
+    // Each minute one request is looked at; those between are answered too.
+    for (let second = 0; second < 60 && made.seen.at(-1) === "player PLAY_REQUESTING 0"; second += 1) {
+      await made.socket.reply({ type: "error", code: 1004002, message: "no", seq: made.socket.last("play").seq });
+      await made.platform.clock.advance(1_000);
+      await made.socket.beat();
+    }
+  }
+  await assert.rejects(playing, { errorCode: 1104039 });
+  assert.equal(made.seen.at(-1), "player NO_PLAY 1104039");
+});
 
 test("the third play doubles the places first", async () => {
   const made = await inRoom();
@@ -211,67 +250,73 @@ test("a place used again stays blank until the new stream's first frame", async 
   assert.equal(output.hidden, false);
 });
 
-test("a lost connection is sought again; streams go on in the same media, and changes are told", async () => {
+test("a session that cannot be resumed is logged in anew; streams go on in the same media, and changes are told", async () => {
   const made = await inRoom({ userUpdate: true });
   const alice = { user_id: "alice" };
   await made.socket.reply({ type: "stream_notice", update: 0, streams: [{ stream_id: "film", user: alice }] });
   made.engine.startPublishingStream("mine", media);
+  await settle();
+  await made.socket.reply({ type: "publish_ok", seq: made.socket.last("publish").seq, stream_id: "mine", answer: "go" });
+  await made.socket.reply({ type: "publisher_state", stream_id: "mine", state: 2 });
   await play(made, "film", 0);
+  await made.socket.reply({ type: "player_state", stream_id: "film", state: 2 });
   made.seen.length = 0;
   made.socket.handler.closed("reset");
   await settle();
-  assert.deepEqual(made.seen, [
-    "publisher PUBLISH_REQUESTING 1003020",
-    "player PLAY_REQUESTING 1004020",
-    "room RECONNECTING 1100003",
-  ]);
+  assert.deepEqual(made.seen, ["room RECONNECTING 1100003"]);
+  // Media does not need the connection: it goes on until there is another login.
   assert.deepEqual(
     [made.platform.viewers[0]?.closed, made.platform.publishers[0]?.closed, made.socket.closed],
-    [true, true, true],
+    [false, false, true],
   );
-  made.seen.length = 0;
-  await made.platform.clock.advance(10_000);
   const socket = await made.platform.connected();
   assert.notEqual(socket, made.socket);
-  assert.equal(socket.last("play").stream_id, "film");
-  assert.equal(socket.last("publish").stream_id, "mine");
+  assert.deepEqual(socket.sent.map(({ type }) => type), ["login"]);
   await socket.reply(
     loginOk(socket, { streams: [{ stream_id: "film", user: alice }, { stream_id: "new", user: alice }] }),
   );
-  await socket.reply({
-    type: "play_ok",
-    seq: socket.last("play").seq,
-    stream_id: "film",
-    slot: 0,
-    resource_mode: 2,
-    video_mid: "v0",
-  });
-  assert.deepEqual(made.seen, ["room RECONNECTED 0", "stream ADD new"]);
+  assert.deepEqual(made.seen, [
+    "room RECONNECTING 1100003",
+    "room RECONNECTED 0",
+    "player PLAY_REQUESTING 1004020",
+    "publisher PUBLISH_REQUESTING 1003020",
+    "stream ADD new",
+  ]);
+  assert.equal(socket.last("publish").stream_id, "mine");
+  await playOk(socket, "film", 0);
+  await socket.reply({ type: "player_state", stream_id: "film", state: 2 });
+  await socket.reply({ type: "publish_ok", seq: socket.last("publish").seq, stream_id: "mine", answer: "go" });
+  await socket.reply({ type: "publisher_state", stream_id: "mine", state: 2 });
+  assert.deepEqual(made.seen.slice(-2), ["player PLAYING 0", "publisher PUBLISHING 0"]);
   assert.equal(made.platform.outputs.length, 1);
   assert.equal(made.platform.outputs[0]?.fed.get("video"), "v0");
+  assert.deepEqual([made.platform.viewers[0]?.closed, made.platform.publishers[0]?.closed], [true, true]);
 });
 
 test("the network coming back is not waited for", async () => {
   const made = await inRoom();
   made.socket.handler.closed("reset");
   await settle();
-  assert.equal(made.platform.sockets.length, 1);
-  made.platform.networkChanged();
+  made.platform.sockets[1]?.handler.closed("refused");
+  await settle();
   assert.equal(made.platform.sockets.length, 2);
+  made.platform.network.changed();
+  await settle();
+  assert.equal(made.platform.sockets.length, 3);
 });
 
-test("a server that stays away is given up after five minutes", async () => {
+test("a server that stays away is given up after twenty minutes", async () => {
   const made = await inRoom();
   void made.engine.startPlayingStream("film");
   made.socket.handler.closed("reset");
+  await settle();
   for (let second = 0; second < RETRY_LIMIT_MS / 1000 + 20; second += 1) {
-    await made.platform.clock.advance(1000);
     made.platform.sockets.at(-1)?.handler.closed("refused");
-    await settle();
+    await made.platform.clock.advance(1000);
   }
-  assert.equal(made.seen.at(-1), "room RECONNECT_FAILED 1002053");
+  assert.deepEqual(made.seen.slice(-2), ["player NO_PLAY 1104031", "room RECONNECT_FAILED 1002053"]);
   assert.equal(made.seen.filter((line) => line.startsWith("room RECONNECTING")).length, 1);
-  assert.ok(made.platform.sockets.length < 100, "attempts back off");
+  assert.ok(made.platform.sockets.length < 150, "attempts back off");
   assert.equal(made.platform.clock.pending, 0);
   assert.equal(made.platform.watching, false);
 });
@@ -294,13 +339,48 @@ test("a kick ends everything and is not retried", async () => {
   assert.equal(made.platform.sockets.length, 1);
 });
 
-test("a dead media connection that had worked makes a new session", async () => {
+test("a dead media connection that had worked is replaced within the session", async () => {
   const made = await inRoom();
+  await play(made, "film", 0);
+  await made.socket.reply({ type: "player_state", stream_id: "film", state: 2 });
   const [viewer] = made.platform.viewers;
   viewer?.handler.connected();
   viewer?.handler.failed();
-  await made.platform.clock.advance(1000);
-  assert.equal(made.platform.sockets.length, 2);
+  await settle();
+  assert.equal(made.seen.at(-1), "player PLAY_REQUESTING 1004020");
+  assert.equal(made.platform.viewers[0]?.closed, true);
+  const offer = made.socket.last("viewer_offer");
+  await made.socket.reply({ type: "viewer_answer", seq: offer.seq, answer: "new" });
+  assert.deepEqual(made.platform.viewers[1]?.answers, ["new"]);
+  assert.equal(made.socket.count("play"), 2);
+  await playOk(made.socket, "film", 0);
+  await made.socket.reply({ type: "player_state", stream_id: "film", state: 2 });
+  assert.equal(made.seen.at(-1), "player PLAYING 0");
+  assert.equal(made.platform.sockets.length, 1);
+});
+
+test("a publisher's transport that dies is replaced within the session, and the room hears nothing", async () => {
+  const made = await inRoom();
+  made.engine.startPublishingStream("mine", media);
+  await settle();
+  assert.equal(made.socket.last("publish").renew, false);
+  await made.socket.reply({ type: "publish_ok", seq: made.socket.last("publish").seq, stream_id: "mine", answer: "go" });
+  const first = made.platform.publishers[0];
+  first?.handler.connected();
+  await made.socket.reply({ type: "publisher_state", stream_id: "mine", state: 2 });
+  first?.handler.failed();
+  await settle();
+  assert.equal(made.seen.at(-1), "publisher PUBLISH_REQUESTING 1003020");
+  const renewal = made.socket.last("publish");
+  assert.equal(renewal.renew, true);
+  // Its goodbye would end the stream.
+  assert.equal(first?.closed, false);
+  await made.socket.reply({ type: "publish_ok", seq: renewal.seq, stream_id: "mine", answer: "go" });
+  assert.equal(made.platform.publishers[0]?.closed, true);
+  const second = made.platform.publishers[1];
+  second?.handler.connected();
+  assert.equal(made.seen.at(-1), "publisher PUBLISHING 0");
+  assert.equal(made.socket.count("stop_publish"), 0);
 });
 
 test("a media connection that never came fails the plays, with what to check", async () => {

@@ -1,123 +1,198 @@
-/**
- * One login: the session with the server, sought again when it is lost, and what is published and played in it. The
- * only place in the SDK that retries. No DOM: the platform brings sockets, transports and time.
- */
+/** A room and this user's membership in it: login, notices, what is published and played, logout. No DOM. */
 
-import type { LoginOk } from "@sanderling/protocol";
-import { PROTOCOL_VERSION } from "@sanderling/protocol";
+import { PROTOCOL_VERSION, type LoginOk, type SessionKey, type Stream } from "@sanderling/protocol";
 
-import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
+import { deferred } from "./deferred.js";
 import type { Emitter } from "./emitter.js";
-import type { EngineEvents, RoomStateReason, UserInfo } from "./events.js";
-import type { IceServer, ViewerPeer } from "./peer.js";
+import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
+import type { EngineEvents, RoomStateReason, StreamInfo, UserInfo } from "./events.js";
+import { ROOM_STATES, textOf, type RoomLogin, type SwitchRoomOptions, type Token } from "./login.js";
+import { Messaging } from "./messaging.js";
+import { Monitor } from "./monitor.js";
+import type { LoginCommand, Notice } from "./outcomes.js";
+import type { PlayOptions } from "./play-options.js";
 import type { Platform } from "./platform.js";
-import { Playing, type PlayOptions, type PublishPhase } from "./playing.js";
-import { Publishing, type PublishOptions } from "./publishing.js";
-import { RETRY_LIMIT_MS, mayRetry, retryDelay } from "./retry.js";
-import { Roster } from "./roster.js";
-import { Session } from "./session.js";
-import type { ClockReading, Notice } from "./signaling-client.js";
+import { Playing } from "./playing.js";
+import { Publishing, type DeviceState, type PublishOptions } from "./publishing.js";
+import { isPassing } from "./retry.js";
+import { Roster, streamInfo } from "./roster.js";
+import { Session, type SessionEnd } from "./session.js";
 import { VERSION } from "./version.js";
-import { Viewer } from "./viewer.js";
 
-/** Milliseconds between two reports of a stream's figures (product-facts 1.13). */
-const QUALITY_MS = 3_000;
 /** Streams one user may publish at once: MAIN, AUX, THIRD, FOURTH. */
 const CHANNELS = 4;
 
-/** Time for a direct path before TURN servers are tried. Lower uses them more than needed, higher keeps the first
- * picture waiting where only they work. */
-export const TURN_AFTER_MS = 1_500;
-
-/** What a login says. */
-export interface RoomLogin {
-  readonly roomID: string;
-  readonly token: string;
-  readonly user: UserInfo;
-  readonly userUpdate: boolean;
-  readonly maxMemberCount: number;
+/** What a room needs of its engine. */
+export interface RoomHost {
+  readonly platform: Platform;
+  readonly events: Emitter<EngineEvents>;
+  readonly appID: number;
+  readonly addresses: readonly string[];
+  /** Proof of a session of this user in another room, so that a login does not end that one. */
+  beside(room: Room): Promise<SessionKey>;
+  /** The room was left, by whatever cause. */
+  left(room: Room): void;
+  /** Sequential data of a stream that somebody of this page subscribed to. */
+  received(room: Room, streamID: string, data: Uint8Array): void;
 }
 
-interface Link {
-  readonly session: Session;
-  readonly viewer: Viewer;
-  loginSent: boolean;
-  /** The viewer's transport has worked. */
-  reached: boolean;
-}
-
-/** Made, it logs in. */
+/** Made and begun, it logs in. */
 export class Room {
-  readonly roomID: string;
-  readonly loggedIn: Promise<boolean>;
-  readonly #platform: Platform;
-  readonly #events: Emitter<EngineEvents>;
-  readonly #appID: number;
-  readonly #addresses: readonly string[];
-  readonly #login: RoomLogin;
+  readonly session: Session;
+  readonly messaging: Messaging;
+  readonly #host: RoomHost;
+  readonly #roster: Roster;
+  readonly #monitor: Monitor;
   readonly #playings = new Map<string, Playing>();
   readonly #videoTypes = new Map<string, number>();
   readonly #publishings = new Map<string, Publishing>();
-  readonly #roster = new Roster({
-    users: (update, users) => {
-      if (this.#login.userUpdate) this.#events.emit("roomUserUpdate", this.roomID, update, users);
-    },
-    streams: (update, streams) => {
-      this.#events.emit("roomStreamUpdate", this.roomID, update, streams, "");
-    },
-  });
-  readonly #unwatch: () => void;
-  #resolve: (value: boolean) => void = () => undefined;
-  #reject: (error: SanderlingError) => void = () => undefined;
-  #link: Link | undefined;
-  #address = 0;
-  #everLoggedIn = false;
-  #everPublished = false;
-  #leaving: (() => void) | undefined;
-  #over = false;
-  #lostAt: number | undefined;
-  #attempt = 0;
-  #cancelRetry: (() => void) | undefined;
-  #cancelQuality: (() => void) | undefined;
-  #cancelTurn: (() => void) | undefined;
-  #iceServers: readonly IceServer[] = [];
+  readonly #ready = deferred<true>();
+  readonly #left = deferred<undefined>();
+  #login: RoomLogin;
+  #state: RoomStateReason = "LOGOUT";
+  #wasIn = false;
+  #leaving = false;
+  #renewing = false;
+  #unwatch: () => void = () => undefined;
 
-  constructor(
-    platform: Platform,
-    events: Emitter<EngineEvents>,
-    { appID, addresses }: { readonly appID: number; readonly addresses: readonly string[] },
-    login: RoomLogin,
-  ) {
-    this.roomID = login.roomID;
-    this.#platform = platform;
-    this.#events = events;
-    this.#appID = appID;
-    this.#addresses = addresses;
+  constructor(host: RoomHost, login: RoomLogin) {
+    this.#host = host;
     this.#login = login;
-    this.loggedIn = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+    const { platform, events } = host;
+    this.session = new Session(platform, host.addresses, {
+      credentials: () => this.#credentials(),
+      slotsNeeded: () => this.#playings.size,
+      loggedIn: (reply) => {
+        this.#loggedIn(reply);
+      },
+      loggedInAgain: (reply) => {
+        this.#tell("RECONNECTED");
+        for (const playing of [...this.#playings.values()]) playing.interrupted();
+        for (const publishing of [...this.#publishings.values()]) publishing.interrupted();
+        this.#fill(reply);
+        this.messaging.subscribeAgain();
+      },
+      interrupted: (error) => {
+        this.#tell("RECONNECTING", new SanderlingError(NativeCode.CONNECTION_INTERRUPTED, error.message));
+      },
+      resumed: () => {
+        this.#tell("RECONNECTED");
+        for (const publishing of [...this.#publishings.values()]) publishing.checkTransport();
+      },
+      switched: (reply) => {
+        this.#tell("LOGINED");
+        this.#fill(reply);
+      },
+      noticed: (notice) => {
+        this.#noticed(notice);
+      },
+      viewerLost: () => {
+        for (const playing of [...this.#playings.values()]) playing.interrupted();
+      },
+      viewerFailed: (error) => {
+        for (const playing of [...this.#playings.values()]) playing.fail(error);
+      },
+      turnNeeded: () => {
+        for (const publishing of this.#publishings.values()) publishing.tryTurn();
+      },
+      ended: (end) => {
+        this.#ended(end);
+      },
     });
-    // The state event tells of the failure as well; a caller that ignores the promise must not crash the page.
-    this.loggedIn.catch(() => undefined);
-    this.#unwatch = platform.watchNetwork(() => {
-      this.#networkChanged();
+    const roomID = (): string => this.roomID;
+    this.messaging = new Messaging({
+      get roomID() {
+        return roomID();
+      },
+      events,
+      session: this.session,
+      publishes: (streamID) => this.#publishings.has(streamID),
+      received: (streamID, data) => {
+        host.received(this, streamID, data);
+      },
     });
-    this.#tell("LOGINING");
-    this.#connect();
+    this.#roster = new Roster(platform.clock, {
+      users: (update, users) => {
+        if (this.#login.userUpdate) events.emit("roomUserUpdate", this.roomID, update, users);
+      },
+      streams: (update, streams, extendedData) => {
+        events.emit("roomStreamUpdate", this.roomID, update, streams, extendedData);
+      },
+      extraInfos: (streams) => {
+        events.emit("streamExtraInfoUpdate", this.roomID, streams);
+      },
+      camera: (streamID, status) => {
+        events.emit("remoteCameraStatusUpdate", streamID, status);
+      },
+      microphone: (streamID, status) => {
+        events.emit("remoteMicStatusUpdate", streamID, status);
+      },
+      online: (count) => {
+        events.emit("roomOnlineUserCountUpdate", this.roomID, count);
+      },
+      stream: (streamID, came) => {
+        const playing = this.#playings.get(streamID);
+        if (came) playing?.streamAdded();
+        else playing?.streamDeleted();
+      },
+    });
+    this.#monitor = new Monitor({
+      platform,
+      session: this.session,
+      publishings: () => [...this.#publishings.values()],
+      playings: () => [...this.#playings.values()],
+      playedUsers: () => new Set([...this.#playings.keys()].map((streamID) => this.#roster.owner(streamID))),
+      network: (userID, up, down) => {
+        events.emit("networkQuality", userID, up, down);
+      },
+    });
+  }
+
+  get roomID(): string {
+    return this.#login.roomID;
+  }
+
+  get user(): UserInfo {
+    return this.#login.user;
   }
 
   /** Whether the login ended, by whatever cause. */
   get over(): boolean {
-    return this.#over;
+    return this.session.over;
   }
 
-  get clock(): ClockReading | undefined {
-    return this.#link?.session.clock;
+  /** Resolves with the login, rejects with why it failed. */
+  get loggedIn(): Promise<boolean> {
+    return this.#ready.promise;
+  }
+
+  /** Resolves when the login stands, or never will. */
+  async settled(): Promise<void> {
+    await this.#ready.promise.catch(() => undefined);
+    await this.session.online().catch(() => undefined);
+  }
+
+  /** Announce the login and start it. */
+  begin(): void {
+    this.#unwatch = this.#host.platform.watchNetwork({
+      changed: () => {
+        this.session.hurry();
+      },
+      leaving: () => {
+        void this.logout();
+      },
+    });
+    this.#tell("LOGINING");
+    void this.session.run();
   }
 
   /** Publish; the state events tell how it goes. */
-  publish(streamID: string, stream: MediaStream, options: PublishOptions): void {
+  publish(
+    streamID: string,
+    stream: MediaStream,
+    options: PublishOptions,
+    devices: { readonly camera: DeviceState; readonly microphone: DeviceState },
+  ): void {
     if (this.#publishings.has(streamID)) {
       throw new SanderlingError(WebErrorCode.PUBLISH_PARAMETER, `stream ${streamID} is being published already`);
     }
@@ -129,33 +204,31 @@ export class Room {
         `${String(CHANNELS)} streams are being published already`,
       );
     }
-    const publishing = new Publishing({ streamID, stream, channel }, options, {
-      clock: this.#platform.clock,
-      peers: this.#platform.peers,
-      iceServers: () => this.#iceServers,
+    const { events, platform } = this.#host;
+    const publishing = new Publishing({ streamID, stream, channel }, options, devices, {
+      platform,
+      session: this.session,
       changed: (info) => {
-        if (info.state === "PUBLISHING") this.#everPublished = true;
-        this.#events.emit("publisherStateUpdate", info);
+        events.emit("publisherStateUpdate", info);
       },
       quality: (id, figures) => {
-        this.#events.emit("publishQualityUpdate", id, figures);
-      },
-      lost: (session) => {
-        if (this.#link?.session === session) session.abandon("the media connection was lost");
+        events.emit("publishQualityUpdate", id, figures);
       },
       done: (done) => {
         if (this.#publishings.get(streamID) === done) this.#publishings.delete(streamID);
       },
     });
     this.#publishings.set(streamID, publishing);
-    if (this.#link?.loginSent === true) void publishing.start(this.#link.session);
+    publishing.begin();
   }
 
-  /** False when it was not being published. */
-  stopPublish(streamID: string): boolean {
-    const publishing = this.#publishings.get(streamID);
-    publishing?.stop();
-    return publishing !== undefined;
+  publishing(streamID: string): Publishing | undefined {
+    return this.#publishings.get(streamID);
+  }
+
+  /** What is published of a local stream. */
+  publishingsOf(stream: MediaStream): readonly Publishing[] {
+    return [...this.#publishings.values()].filter((one) => one.stream === stream);
   }
 
   /** Resolves with the stream's media as soon as it has a place. */
@@ -165,13 +238,19 @@ export class Room {
         new SanderlingError(WebErrorCode.ALREADY_PLAYING, `stream ${streamID} is being played already`),
       );
     }
-    const playing = new Playing(streamID, options, this.#platform.peers.createOutput(), {
-      clock: this.#platform.clock,
+    const { events, platform } = this.#host;
+    const playing = new Playing(streamID, options, {
+      platform,
+      session: this.session,
+      plays: () => this.#playings.size,
       changed: (info) => {
-        this.#events.emit("playerStateUpdate", info);
+        events.emit("playerStateUpdate", info);
       },
       quality: (id, figures) => {
-        this.#events.emit("playQualityUpdate", id, figures);
+        events.emit("playQualityUpdate", id, figures);
+      },
+      resource: (id, resource) => {
+        events.emit("playerResourceUpdate", id, resource);
       },
       done: (done) => {
         if (this.#playings.get(streamID) === done) this.#playings.delete(streamID);
@@ -180,8 +259,16 @@ export class Room {
     this.#playings.set(streamID, playing);
     const chosen = this.#videoTypes.get(streamID);
     if (chosen !== undefined) void playing.setVideoType(chosen);
-    if (this.#link?.loginSent === true) void playing.start(this.#link.session, this.#link.viewer, this.#phase());
+    playing.begin();
     return playing.result;
+  }
+
+  playing(streamID: string): Playing | undefined {
+    return this.#playings.get(streamID);
+  }
+
+  get playings(): readonly Playing[] {
+    return [...this.#playings.values()];
   }
 
   /** Choose the layer of a stream, by its number on the wire: of the play that runs, and of later ones. */
@@ -190,135 +277,110 @@ export class Room {
     await this.#playings.get(streamID)?.setVideoType(videoType);
   }
 
-  /** False when it was not being played. */
-  stopPlay(streamID: string): boolean {
-    const playing = this.#playings.get(streamID);
-    playing?.stop();
-    return playing !== undefined;
+  /** The live streams of the room, asked of the server; own ones too with `own`. */
+  async streamList(own: boolean): Promise<StreamInfo[]> {
+    const streams: Stream[] = [];
+    for (;;) {
+      const after = streams.at(-1)?.stream_id ?? "";
+      const reply = await this.session.request({ type: "stream_list", own, after }, "stream_list_ok");
+      streams.push(...(reply.streams ?? []));
+      if (reply.more !== true || (reply.streams ?? []).length === 0) return streams.map(streamInfo);
+    }
+  }
+
+  /** Replace the token before it ends; later logins use the new one. The codes of a login's token; 1002082. */
+  async renewToken(token: Token): Promise<void> {
+    const text = await textOf(token);
+    if (text === "") throw new SanderlingError(NativeCode.TOKEN_MISSING, "the token is empty", { hint: "make a new one" });
+    await this.session.request({ type: "renew_token", token: text }, "ok");
+    this.#login = { ...this.#login, token };
+  }
+
+  /** Go to another room: publishing and playing stop, the connections stay. When it fails this user is in no room. */
+  async switchTo(roomID: string, { token: newer, maxMemberCount, isUserStatusNotify }: SwitchRoomOptions): Promise<void> {
+    const login: RoomLogin = {
+      ...this.#login,
+      roomID,
+      token: newer ?? this.#login.token,
+      maxMemberCount: maxMemberCount ?? this.#login.maxMemberCount,
+      userUpdate: isUserStatusNotify ?? this.#login.userUpdate,
+    };
+    const token = await textOf(login.token);
+    this.#stopAll(null);
+    this.#tell("LOGOUT");
+    this.#login = login;
+    this.#roster.clear();
+    this.messaging.clear();
+    this.#tell("LOGINING");
+    const config = { max_member_count: login.maxMemberCount, is_user_status_notify: login.userUpdate };
+    try {
+      await this.session.request({ type: "switch_room", room_id: login.roomID, token, config }, "login_ok");
+    } catch (thrown) {
+      const error = asError(thrown, NativeCode.LOGIN_FAILED);
+      if (isPassing(error) && !this.over) await this.session.online(); // the next login is to the new room
+      if (!this.session.isOnline || !isPassing(error)) {
+        this.#wasIn = false;
+        this.session.end({ error, kicked: false });
+        throw error;
+      }
+    }
   }
 
   /** Leave: publishing and playing stop. Resolves when the server knows, or cannot be told. */
-  logout(): Promise<void> {
-    if (this.#over) return Promise.resolve();
-    const left = new Promise<void>((resolve) => {
-      this.#leaving = resolve;
-    });
-    for (const publishing of [...this.#publishings.values()]) publishing.stop();
-    for (const playing of [...this.#playings.values()]) playing.stop();
-    if (this.#link === undefined) this.#finish("LOGOUT", null);
-    else this.#link.session.logout();
-    return left;
-  }
-
-  #phase(): PublishPhase {
-    if ([...this.#publishings.values()].some(({ state }) => state === "PUBLISHING")) return "publishing";
-    return this.#everPublished ? "afterPublish" : "beforePublish";
-  }
-
-  #connect(): void {
-    let peer: ViewerPeer;
-    try {
-      peer = this.#platform.peers.createViewer(this.#iceServers, {
-        connected: () => {
-          link.reached = true;
-        },
-        interrupted: () => {
-          session.probe();
-        },
-        failed: () => {
-          if (this.#link === link) this.#viewerFailed(link);
-        },
-      });
-    } catch (thrown) {
-      // A browser without WebRTC.
-      this.#finish(this.#failedReason, asError(thrown, WebErrorCode.BROWSER_UNSUPPORTED));
-      return;
+  async logout(): Promise<void> {
+    if (!this.#leaving && !this.over) {
+      this.#leaving = true;
+      this.#stopAll(null);
+      this.session.logout();
     }
-    const address = this.#addresses[this.#address % this.#addresses.length] ?? "";
-    const session: Session = new Session(this.#platform, address, {
-      noticed: (notice) => {
-        if (this.#link === link) this.#handle(notice);
-      },
-      ended: (error, kicked) => {
-        if (this.#link === link) this.#ended(link, error, kicked);
-      },
-    });
-    const viewer = new Viewer(peer, async (offer) => (await session.viewerOffer(offer)).answer);
-    const link: Link = { session, viewer, loginSent: false, reached: false };
-    this.#link = link;
-    void this.#logIn(link);
+    await this.#left.promise;
   }
 
-  async #logIn(link: Link): Promise<void> {
-    const { session, viewer } = link;
-    try {
-      const offer = await viewer.firstOffer();
-      if (this.#link !== link) return;
-      const answered = session.login({
-        app_id: this.#appID,
-        room_id: this.#login.roomID,
-        user: { user_id: this.#login.user.userID, user_name: this.#login.user.userName },
-        version: PROTOCOL_VERSION,
-        token: this.#login.token,
-        config: {
-          max_member_count: this.#login.maxMemberCount,
-          is_user_status_notify: this.#login.userUpdate,
-        },
-        viewer_offer: offer,
-        client: { sdk: "web", version: VERSION, platform: this.#platform.description },
-      });
-      // What the caller asked for already follows the login at once, without waiting for its reply.
-      link.loginSent = true;
-      for (const publishing of this.#publishings.values()) void publishing.start(session);
-      for (const playing of this.#playings.values()) void playing.start(session, viewer, this.#phase());
-      const reply = await answered;
-      if (this.#link !== link) return;
-      this.#loggedIn(reply);
-      this.#turnLater(link, reply);
-      await viewer.accept(reply.viewer_answer ?? "", reply.max_plays);
-    } catch (thrown) {
-      // A failed login ends the session, and `ended` sees to it; what is left is a transport that cannot be made.
-      if (this.#link !== link) return;
-      this.#link = undefined;
-      viewer.abandon(asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED));
-      session.abandon("");
-      this.#finish(this.#failedReason, asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED));
-    }
+  async #credentials(): Promise<Omit<LoginCommand, "viewer_offer">> {
+    const { appID, platform } = this.#host;
+    const { token, user, maxMemberCount, userUpdate } = this.#login;
+    const [text, beside] = await Promise.all([textOf(token), this.#host.beside(this)]);
+    return {
+      app_id: appID,
+      room_id: this.#login.roomID,
+      user: { user_id: user.userID, user_name: user.userName },
+      version: PROTOCOL_VERSION,
+      token: text,
+      config: { max_member_count: maxMemberCount, is_user_status_notify: userUpdate },
+      client: { sdk: "web", version: VERSION, platform: platform.description },
+      ...(beside.session_id === undefined ? {} : { beside }),
+    };
   }
 
   #loggedIn(reply: LoginOk): void {
-    const again = this.#everLoggedIn;
-    this.#everLoggedIn = true;
-    this.#lostAt = undefined;
-    this.#attempt = 0;
-    this.#tell(again ? "RECONNECTED" : "LOGINED");
-    this.#resolve(true);
-    this.#roster.replace(reply.users ?? [], reply.streams ?? []);
-    this.#measureLater();
+    this.#wasIn = true;
+    this.#tell("LOGINED");
+    this.#ready.resolve(true);
+    this.#fill(reply);
+    this.#monitor.start();
   }
 
-  #turnLater(link: Link, reply: LoginOk): void {
-    this.#iceServers = (reply.ice_servers ?? []).map(({ urls, username, credential }) => ({
-      urls,
-      username: username ?? "",
-      credential: credential ?? "",
-    }));
-    if (this.#iceServers.length === 0) return;
-    this.#cancelTurn?.();
-    this.#cancelTurn = this.#platform.clock.after(TURN_AFTER_MS, () => {
-      // What fails here fails the transport, which tells of it itself.
-      if (!link.reached) link.viewer.tryTurn(this.#iceServers).catch(() => undefined);
-      for (const publishing of this.#publishings.values()) void publishing.tryTurn();
-    });
+  #fill(reply: LoginOk): void {
+    this.#roster.fill(reply);
+    this.messaging.fill(reply.room_extra_info ?? []);
   }
 
-  #handle(notice: Notice): void {
+  #noticed(notice: Notice): void {
     switch (notice.type) {
       case "user_notice":
         this.#roster.changeUsers(notice.update, notice.users);
         return;
       case "stream_notice":
-        this.#roster.changeStreams(notice.update, notice.streams);
+        this.#roster.changeStreams(notice);
+        return;
+      case "stream_extra_info":
+        this.#roster.changeExtraInfos(notice.streams);
+        return;
+      case "device_state":
+        this.#roster.changeDevices(notice);
+        return;
+      case "online_count":
+        this.#roster.changeOnline(notice.online);
         return;
       case "publisher_state":
         this.#publishings.get(notice.stream_id)?.handleState(notice);
@@ -328,110 +390,83 @@ export class Room {
         return;
       case "slot_bound":
         this.#playings.get(notice.stream_id)?.handleBound(notice);
+        return;
+      case "play_moved":
+        this.#playings.get(notice.stream_id)?.moved(notice);
+        return;
+      case "resource":
+        this.#playings.get(notice.stream_id)?.handleResource(notice.resource_mode);
+        return;
+      case "network_quality":
+        this.#monitor.remote(notice.user_id, notice.up, notice.down);
+        return;
+      case "token_will_expire":
+        void this.#tokenEnds(notice.remaining_s);
+        return;
+      default:
+        this.messaging.handle(notice);
     }
   }
 
-  get #failedReason(): RoomStateReason {
-    return this.#everLoggedIn ? "RECONNECT_FAILED" : "LOGIN_FAILED";
-  }
-
-  #viewerFailed({ session, reached }: Link): void {
-    if (reached) {
-      session.abandon("the media connection was lost");
-      return;
+  /** Renew by the function that makes tokens, or tell the page. */
+  async #tokenEnds(remainingS: number): Promise<void> {
+    const { token } = this.#login;
+    if (typeof token !== "string") {
+      if (this.#renewing) return;
+      this.#renewing = true;
+      try {
+        await this.renewToken(token);
+        return;
+      } catch {
+        // The page is told, as if there were no function.
+      } finally {
+        this.#renewing = false;
+      }
     }
-    const error = new SanderlingError(WebErrorCode.MEDIA_CONNECT_FAILED, "no media connection to the server", {
-      hint: "the server's media ports must be reachable by UDP or TCP from this network",
-    });
-    for (const playing of [...this.#playings.values()]) playing.fail(error);
+    if (!this.over) this.#host.events.emit("tokenWillExpire", this.roomID, remainingS);
   }
 
-  #ended(link: Link, error: SanderlingError | null, kicked: boolean): void {
-    this.#link = undefined;
-    this.#cancelQuality?.();
-    this.#cancelTurn?.();
-    link.viewer.abandon(error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out"));
-    if (error === null || this.#leaving !== undefined) {
-      this.#finish("LOGOUT", null);
-    } else if (!this.#everLoggedIn) {
-      this.#firstLoginFailed(error);
-    } else if (kicked) {
-      this.#finish("KICKOUT", error);
-    } else if (mayRetry(error)) {
-      this.#retry(error);
-    } else {
-      this.#finish("RECONNECT_FAILED", error);
-    }
-  }
-
-  #firstLoginFailed(error: SanderlingError): void {
-    this.#address += 1;
-    if (mayRetry(error) && this.#address < this.#addresses.length) this.#connect();
-    else this.#finish("LOGIN_FAILED", error);
-  }
-
-  #retry(error: SanderlingError): void {
-    const now = this.#platform.clock.now();
-    if (this.#lostAt === undefined) {
-      this.#lostAt = now;
-      for (const publishing of this.#publishings.values()) publishing.suspend();
-      for (const playing of this.#playings.values()) playing.suspend();
-      this.#tell("RECONNECTING", new SanderlingError(NativeCode.CONNECTION_INTERRUPTED, error.message));
-    } else {
-      for (const publishing of this.#publishings.values()) publishing.suspend();
-      for (const playing of this.#playings.values()) playing.suspend();
-      this.#address += 1;
-    }
-    this.#attempt += 1;
-    const delay = Math.max(retryDelay(this.#attempt, this.#platform.random()), error.retryAfterMs);
-    if (now + delay - this.#lostAt > RETRY_LIMIT_MS) {
-      this.#finish(
-        "RECONNECT_FAILED",
-        new SanderlingError(NativeCode.RETRY_TIME_EXCEEDED, `the server was not reached again: ${error.message}`),
-      );
-      return;
-    }
-    this.#cancelRetry = this.#platform.clock.after(delay, () => {
-      this.#cancelRetry = undefined;
-      this.#connect();
-    });
-  }
-
-  #networkChanged(): void {
-    if (this.#cancelRetry === undefined) {
-      this.#link?.session.probe();
-      return;
-    }
-    this.#cancelRetry();
-    this.#cancelRetry = undefined;
-    this.#connect();
-  }
-
-  #finish(reason: RoomStateReason, error: SanderlingError | null): void {
-    if (this.#over) return;
-    this.#over = true;
+  /** The session is over: stop what runs, report the last state, let go of everything. */
+  #ended({ error, kicked }: SessionEnd): void {
     this.#unwatch();
-    this.#cancelRetry?.();
-    this.#cancelQuality?.();
-    const why = error ?? new SanderlingError(NativeCode.NOT_LOGGED_IN, "logged out");
-    for (const publishing of [...this.#publishings.values()]) publishing.fail(why);
-    for (const playing of [...this.#playings.values()]) playing.fail(why);
+    this.#monitor.stop();
+    this.#stopAll(this.#leaving ? null : error);
+    this.#roster.clear();
+    this.messaging.clear();
+    let reason: RoomStateReason;
+    if (kicked) reason = "KICKOUT";
+    else if (error === null) reason = "LOGOUT";
+    else if (this.#leaving) reason = "LOGOUT_FAILED";
+    else reason = this.#wasIn ? "RECONNECT_FAILED" : "LOGIN_FAILED";
+    this.#host.left(this);
     this.#tell(reason, error);
-    this.#reject(why);
-    this.#leaving?.();
+    this.#ready.reject(error ?? new SanderlingError(NativeCode.LOGIN_FAILED, "logged out before the login was done"));
+    this.#left.resolve(undefined);
+  }
+
+  #stopAll(error: SanderlingError | null): void {
+    const given = error?.nativeCode === NativeCode.RETRY_TIME_EXCEEDED;
+    for (const publishing of [...this.#publishings.values()]) {
+      if (error === null) publishing.stop();
+      else {
+        publishing.fail(given ? new SanderlingError(NativeCode.PUBLISH_RETRY_TIME_EXCEEDED, error.message) : error);
+      }
+    }
+    for (const playing of [...this.#playings.values()]) {
+      if (error === null) playing.stop();
+      else playing.fail(given ? new SanderlingError(WebErrorCode.PLAY_RETRY_TIMEOUT, error.message) : error);
+    }
   }
 
   #tell(reason: RoomStateReason, error: SanderlingError | null = null): void {
-    this.#events.emit("roomStateChanged", this.roomID, reason, error?.errorCode ?? 0, error?.extendedData ?? "");
+    this.#state = reason;
+    const [code, text] = [error?.errorCode ?? 0, error?.extendedData ?? ""];
+    this.#host.events.emit("roomStateUpdate", this.roomID, ROOM_STATES[reason], code, text);
+    this.#host.events.emit("roomStateChanged", this.roomID, reason, code, text);
   }
 
-  #measureLater(): void {
-    this.#cancelQuality?.();
-    this.#cancelQuality = this.#platform.clock.after(QUALITY_MS, () => {
-      const measured = [...this.#publishings.values(), ...this.#playings.values()].map((one) => one.measure());
-      // A transport that was closed meanwhile has no figures; the next round asks the ones there are then.
-      void Promise.allSettled(measured);
-      this.#measureLater();
-    });
+  /** Where the login stands. */
+  get state(): RoomStateReason {
+    return this.#state;
   }
 }

@@ -5,13 +5,8 @@ import { test } from "node:test";
 import { decodeClient, encode, type ServerMessage } from "@sanderling/protocol";
 
 import { SanderlingError } from "./errors.js";
-import {
-  PROBE_TIMEOUT_MS,
-  REQUEST_TIMEOUT_MS,
-  SILENT_HEARTBEATS,
-  SignalingClient,
-  type ClientEvent,
-} from "./signaling-client.js";
+import type { ClientEvent } from "./outcomes.js";
+import { LOGOUT_TIMEOUT_MS, PROBE_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SILENT_HEARTBEATS, SignalingClient } from "./signaling-client.js";
 
 const login = { app_id: 1, room_id: "lobby", user: { user_id: "bob", user_name: "Bob" }, token: "t" };
 const loginOk: ServerMessage = {
@@ -30,6 +25,11 @@ function loggedIn(): SignalingClient {
   client.takeOutgoing();
   client.takeEvents();
   return client;
+}
+
+/** Let time pass as a timer would: everything that is due is done when it is. */
+function runUntil(client: SignalingClient, end: number): void {
+  for (let at = client.wakeAt(); at <= end; at = client.wakeAt()) client.handleTimeout(at);
 }
 
 function types(client: SignalingClient): string[] {
@@ -133,8 +133,32 @@ test("heartbeats go out in time, measure the clock, and their lack ends the sess
   client.receive(encode({ type: "heartbeat_ok", seq: beat.seq, client_ms: 0, server_ms: 5_000 }), 25);
   assert.deepEqual(client.clock, { serverMs: 5_000, atMs: 15, roundTripMs: 20 });
   assert.equal(client.wakeAt(), 1005);
-  client.handleTimeout(25 + SILENT_HEARTBEATS * 1000);
+  runUntil(client, 25 + SILENT_HEARTBEATS * 1000);
   assert.equal(codeOf(client.takeEvents().at(-1)), 1002052);
+});
+
+test("a page that slept asks before it takes the server for gone", () => {
+  const client = loggedIn();
+  client.handleTimeout(5);
+  client.takeOutgoing();
+  client.handleTimeout(60_000);
+  assert.deepEqual(types(client), ["heartbeat"]);
+  assert.equal(client.state, "logged_in");
+  runUntil(client, 60_000 + PROBE_TIMEOUT_MS);
+  assert.equal(codeOf(client.takeEvents().at(-1)), 1002052);
+});
+
+test("a newer reading of the clock counts more than a shorter round trip of long ago", () => {
+  const client = loggedIn();
+  for (const [at, answered, server] of [
+    [5, 9, 100],
+    [3_600_000, 3_600_020, 200],
+  ] as const) {
+    client.handleTimeout(at);
+    const beat = client.takeOutgoing().map((text) => decodeClient(text)).at(-1);
+    client.receive(encode({ type: "heartbeat_ok", seq: beat?.seq ?? 0, client_ms: 0, server_ms: server }), answered);
+  }
+  assert.equal(client.clock?.serverMs, 200);
 });
 
 test("a slower heartbeat does not spoil the reading of the clock", () => {
@@ -157,7 +181,7 @@ test("a probe finds a dead connection within seconds, and a living one goes on",
   const dead = loggedIn();
   dead.probe(100);
   assert.deepEqual(types(dead), ["heartbeat"]);
-  dead.handleTimeout(100 + PROBE_TIMEOUT_MS);
+  runUntil(dead, 100 + PROBE_TIMEOUT_MS);
   assert.equal(codeOf(dead.takeEvents().at(-1)), 1002052);
 
   const living = loggedIn();
@@ -167,17 +191,28 @@ test("a probe finds a dead connection within seconds, and a living one goes on",
   assert.deepEqual(living.takeEvents(), []);
 });
 
-test("a logout ends without an error, also when the connection breaks first", () => {
-  for (const answered of [true, false]) {
-    const client = loggedIn();
-    const seq = client.logout(10);
-    assert.deepEqual(types(client), ["logout"]);
-    if (answered) client.receive(encode({ type: "ok", seq }), 11);
-    else client.disconnected("closed");
-    const ended = client.takeEvents().at(-1);
-    assert.ok(ended?.kind === "ended" && ended.error === null);
-  }
+test("a logout that is confirmed ends without an error", () => {
+  const client = loggedIn();
+  const seq = client.logout(10);
+  assert.deepEqual(types(client), ["logout"]);
+  client.receive(encode({ type: "ok", seq }), 11);
+  const ended = client.takeEvents().at(-1);
+  assert.ok(ended?.kind === "ended" && ended.error === null);
 });
+
+for (const [how, act] of [
+  ["breaks", (client: SignalingClient) => { client.disconnected("closed"); }],
+  ["stays silent", (client: SignalingClient) => { client.handleTimeout(10 + LOGOUT_TIMEOUT_MS); }],
+] as const) {
+  test(`a logout while the connection ${how} ends with 1002052: nobody confirmed it`, () => {
+    const client = loggedIn();
+    client.logout(10);
+    act(client);
+    const ended = client.takeEvents().at(-1);
+    assert.ok(ended?.kind === "ended" && !ended.kicked);
+    assert.equal(ended.error?.nativeCode, 1002052);
+  });
+}
 
 test("nothing follows the end", () => {
   const client = loggedIn();

@@ -8,9 +8,10 @@ import { signallingAddresses } from "./address.js";
 import { captureObstacle } from "./capture.js";
 import { Emitter } from "./emitter.js";
 import { SanderlingError, webCode } from "./errors.js";
-import { timestampReached, wireMode, wireStreamType } from "./playing.js";
-import { retryDelay } from "./retry.js";
+import { webResource, wireMode, wirePaths, wireResource, wireStreamType } from "./play-options.js";
+import { Backoff } from "./retry.js";
 import { withStereo } from "./sdp.js";
+import { timestampReached } from "./showing.js";
 import { VERSION } from "./version.js";
 
 test("addresses: schemes, prefixes, several, and the page's own encryption", () => {
@@ -73,14 +74,16 @@ test("codes are the web's where it has one", () => {
   assert.deepEqual([error.errorCode, error.nativeCode, error.extendedData], [1102018, 1002078, "expired (make a new one)"]);
 });
 
-test("resource modes go over the wire in the native numbers", () => {
-  assert.equal(wireMode({}, "beforePublish"), 3);
-  assert.equal(wireMode({ resourceMode: 1 }, "beforePublish"), 1);
-  assert.equal(wireMode({ resourceMode: 2 }, "publishing"), 2);
-  const custom = { resourceMode: 5, customResourceConfig: { beforePublish: 2, publishing: 0, afterPublish: 1 } } as const;
-  assert.equal(wireMode(custom, "beforePublish"), 2);
-  assert.equal(wireMode(custom, "publishing"), 3);
-  assert.equal(wireMode(custom, "afterPublish"), 1);
+test("resource modes and paths go over the wire in the native numbers, and come back in the web's", () => {
+  assert.deepEqual([{}, { resourceMode: 0 }, { resourceMode: 1 }, { resourceMode: 2 }, { resourceMode: 5 }].map((options) => wireMode(options as object)), [3, 3, 1, 2, 5]);
+  assert.deepEqual(wirePaths(), { before_publish: 1, publishing: 1, after_publish: 1 });
+  assert.deepEqual(wirePaths({ beforePublish: 2, publishing: 0, afterPublish: 1 }), {
+    before_publish: 2,
+    publishing: 1,
+    after_publish: 0,
+  });
+  assert.deepEqual([0, 1, 2, 3].map(wireResource), [1, 0, 2, undefined]);
+  assert.deepEqual([1, 2, 3].map(webResource), [undefined, 2, 0]);
 });
 
 test("layers go over the wire in the native numbers", () => {
@@ -94,10 +97,21 @@ test("RTP timestamps wrap", () => {
   assert.equal(timestampReached(0xffff_fffe, 3), false);
 });
 
-test("waits grow, stay bounded, and differ between clients", () => {
-  const waits = [1, 2, 3, 4, 5, 6, 20].map((attempt) => retryDelay(attempt, 1));
-  assert.deepEqual(waits, [250, 500, 1000, 2000, 4000, 5000, 5000]);
-  assert.equal(retryDelay(3, 0), 500);
+test("waits grow, stay bounded, differ between clients, and end", () => {
+  const eager = new Backoff(1_000_000, 0, () => 1);
+  assert.deepEqual(
+    [0, 0, 0, 0, 0, 0, 0].map((now) => eager.next(now)),
+    [0, 100, 200, 400, 800, 1000, 1000],
+  );
+  // Half a minute on nobody looks any more.
+  assert.deepEqual([31_000, 31_000, 31_000, 31_000, 31_000, 31_000].map((now) => eager.next(now)), [
+    1000, 2000, 4000, 8000, 15_000, 15_000,
+  ]);
+  const other = new Backoff(10_000, 0, () => 0);
+  assert.deepEqual([other.next(0), other.next(0), other.next(0)], [0, 50, 100]);
+  assert.equal(other.next(0, 3_000), 3_000);
+  assert.equal(other.next(9_990, 3_000), 10);
+  assert.deepEqual([other.over(9_999), other.over(10_000)], [false, true]);
 });
 
 test("why the camera is off is said in words", () => {

@@ -3,7 +3,7 @@
 import { decodeClient, encode, type ClientMessage, type ServerMessage } from "@sanderling/protocol";
 
 import type { PeerHandler, PlayOutput, PublisherOptions, PublisherPeer, IceServer, StatsEntry, ViewerPeer } from "./peer.js";
-import type { Clock, Platform, Socket, SocketHandler } from "./platform.js";
+import type { Clock, NetworkHandler, Platform, Socket, SocketHandler } from "./platform.js";
 
 /** Time moves only by `advance`. */
 export class FakeClock implements Clock {
@@ -69,6 +69,12 @@ export class FakeSocket implements Socket {
   async reply(message: ServerMessage): Promise<void> {
     this.handler.received(encode(message));
     await settle();
+  }
+
+  /** Answer the newest heartbeat. */
+  async beat(): Promise<void> {
+    if (this.count("heartbeat") === 0) return;
+    await this.reply({ type: "heartbeat_ok", seq: this.last("heartbeat").seq, client_ms: 0, server_ms: 0 });
   }
 
   /** The newest message of a type. */
@@ -166,6 +172,7 @@ export class FakePublisher implements PublisherPeer {
 export class FakeOutput implements PlayOutput {
   readonly stream = {} as MediaStream;
   readonly fed = new Map<"audio" | "video", string>();
+  readonly muted = new Set<string>();
   hidden = false;
 
   attach(kind: "audio" | "video", track: MediaStreamTrack | undefined, hidden: boolean): void {
@@ -175,6 +182,11 @@ export class FakeOutput implements PlayOutput {
 
   show(): void {
     this.hidden = false;
+  }
+
+  mute(kind: "audio" | "video", muted: boolean): void {
+    if (muted) this.muted.add(kind);
+    else this.muted.delete(kind);
   }
 
   detach(): void {
@@ -191,7 +203,7 @@ export class FakePlatform implements Platform {
   readonly publishers: FakePublisher[] = [];
   readonly outputs: FakeOutput[] = [];
   readonly description = "test";
-  networkChanged: () => void = () => undefined;
+  network: NetworkHandler = { changed: () => undefined, leaving: () => undefined };
   watching = false;
 
   readonly peers = {
@@ -223,8 +235,8 @@ export class FakePlatform implements Platform {
     return made;
   }
 
-  watchNetwork(changed: () => void): () => void {
-    this.networkChanged = changed;
+  watchNetwork(handler: NetworkHandler): () => void {
+    this.network = handler;
     this.watching = true;
     return () => {
       this.watching = false;

@@ -1,24 +1,26 @@
-/** The viewer transport: how many places it has, how many are spoken for, and when to offer more. No sockets, no DOM. */
+/** The viewer transport: its places, when to offer more, and another one when it is lost. No sockets, no DOM. */
 
-import { NativeCode, SanderlingError } from "./errors.js";
-import type { IceServer, ViewerPeer } from "./peer.js";
+import { deferred, type Deferred } from "./deferred.js";
+import { NativeCode, SanderlingError, WebErrorCode, asError } from "./errors.js";
+import type { IceServer, MediaPeers, ViewerPeer } from "./peer.js";
 
 /** Places at login. More makes the first offer larger and slower to set (16 cost 137 ms), fewer delays the third play. */
 export const FIRST_SLOTS = 2;
 
-/** Sends an offer with more places and returns the answer. */
+/** Sends an offer to the server and returns the answer. */
 export type Exchange = (offer: string) => Promise<string>;
 
-/** One per session, made before its login. */
+/** One transport. */
 export class Viewer {
   readonly peer: ViewerPeer;
+  /** Media has flowed. */
+  wasUp = false;
+  /** Media can flow now. */
+  up = false;
   readonly #exchange: Exchange;
   readonly #used = new Set<string>();
-  readonly #answered: Promise<void>;
-  #resolveAnswered: () => void = () => undefined;
-  #rejectAnswered: (error: unknown) => void = () => undefined;
+  readonly #answered = deferred<undefined>();
   #slots = 0;
-  #wanted = 0;
   #limit = Infinity;
   #growing: Promise<void> | undefined;
   #negotiation: Promise<void> = Promise.resolve();
@@ -26,62 +28,55 @@ export class Viewer {
   constructor(peer: ViewerPeer, exchange: Exchange) {
     this.peer = peer;
     this.#exchange = exchange;
-    this.#answered = new Promise((resolve, reject) => {
-      this.#resolveAnswered = resolve;
-      this.#rejectAnswered = reject;
-    });
-    // Only a play that needs more places looks at it; without one a failed login must not be an unhandled rejection.
-    this.#answered.catch(() => undefined);
   }
 
   get slots(): number {
     return this.#slots;
   }
 
-  /** The offer that goes with the login. */
-  firstOffer(): Promise<string> {
-    this.peer.addSlots(FIRST_SLOTS);
-    this.#slots = FIRST_SLOTS;
+  /** Resolves when the server's answer is set: sections have their mids then. */
+  get answered(): Promise<undefined> {
+    return this.#answered.promise;
+  }
+
+  /** The first offer, with places for `count` streams. */
+  firstOffer(count: number): Promise<string> {
+    this.#slots = Math.max(count, FIRST_SLOTS);
+    this.peer.addSlots(this.#slots);
     return this.peer.offer();
   }
 
-  /** The answer that came with the login's reply; at most `maxPlays` streams may be played at once. */
+  /** The answer to it; at most `maxPlays` streams may be played at once. */
   async accept(answer: string, maxPlays: number): Promise<void> {
     this.#limit = maxPlays;
     if (answer === "") throw new SanderlingError(NativeCode.PLAY_FAILED, "the server offers no viewer transport");
     await this.peer.accept(answer);
-    this.#resolveAnswered();
+    this.#answered.resolve(undefined);
   }
 
-  /** The session is over: nothing that waits for places gets any. */
+  /** No answer will come any more, or the transport is not wanted any more. */
   abandon(error: SanderlingError): void {
-    this.#rejectAnswered(error);
+    this.#answered.reject(error);
     this.peer.close();
   }
 
   /** Look for a path over these TURN servers: nothing came of the direct ones. */
   async tryTurn(iceServers: readonly IceServer[]): Promise<void> {
-    await this.#answered;
+    await this.answered;
     await this.#negotiate(() => {
       this.peer.useIceServers(iceServers);
     });
   }
 
-  /** Resolves when one more stream has a place; every call needs its `release`, also when it failed. */
-  async reserve(): Promise<void> {
-    this.#wanted += 1;
+  /** See that there are places for what is `wanted`, as far as their number may grow. */
+  async reserve(wanted: () => number): Promise<void> {
     // Past the limit the server is asked all the same: it says so with the right code.
-    while (this.#wanted > this.#slots && this.#slots < this.#limit) {
+    while (wanted() > this.#slots && this.#slots < this.#limit) {
       this.#growing ??= this.#grow().finally(() => {
         this.#growing = undefined;
       });
       await this.#growing;
     }
-  }
-
-  /** A stream needs its place no more. */
-  release(): void {
-    this.#wanted -= 1;
   }
 
   /** Note that `mid` carries a stream now; true when it carried another one before, whose frames may still come. */
@@ -92,7 +87,7 @@ export class Viewer {
   }
 
   async #grow(): Promise<void> {
-    await this.#answered;
+    await this.answered;
     // Doubling keeps the number of negotiations logarithmic; the pool never shrinks.
     const target = Math.min(Math.max(this.#slots * 2, FIRST_SLOTS), this.#limit);
     const more = target - this.#slots;
@@ -111,5 +106,140 @@ export class Viewer {
     });
     this.#negotiation = negotiated.catch(() => undefined);
     return negotiated;
+  }
+}
+
+/** What a session's viewer needs of it. */
+export interface ViewingHost {
+  readonly peers: MediaPeers;
+  iceServers(): readonly IceServer[];
+  exchange(offer: string): Promise<string>;
+  /** No packet has come for a while. */
+  doubted(): void;
+  /** The transport broke down after it had been up. */
+  lost(): void;
+  /** Nothing can be played: the transport never came up. */
+  failed(error: SanderlingError): void;
+}
+
+/** Holds the transport that plays use, over the life of a session. */
+export class Viewing {
+  readonly #host: ViewingHost;
+  #viewer: Viewer | undefined;
+  #ready: Deferred<Viewer> = deferred();
+  #maxPlays = Infinity;
+  #error: SanderlingError | undefined;
+  #losing = false;
+
+  constructor(host: ViewingHost) {
+    this.#host = host;
+  }
+
+  /** The present transport. */
+  get viewer(): Viewer | undefined {
+    return this.#viewer;
+  }
+
+  /** Whether media has flowed over the present transport and does not now. */
+  get isDown(): boolean {
+    return this.#viewer?.wasUp === true && !this.#viewer.up;
+  }
+
+  /** The transport to play over: of the login that is under way, or of the one that replaces a lost one. */
+  current(): Promise<Viewer> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return this.#ready.promise;
+  }
+
+  /** A new transport with places for `count` plays in place of the present one; its offer. Throws without WebRTC. */
+  begin(count: number): Promise<string> {
+    this.#viewer?.abandon(new SanderlingError(NativeCode.PLAY_INTERRUPTED, "the viewer transport was replaced"));
+    this.#error = undefined;
+    this.#losing = false;
+    const viewer: Viewer = new Viewer(
+      this.#host.peers.createViewer(this.#host.iceServers(), {
+        connected: () => {
+          viewer.wasUp = true;
+          viewer.up = true;
+        },
+        interrupted: () => {
+          viewer.up = false;
+          if (this.#viewer === viewer) this.#host.doubted();
+        },
+        failed: () => {
+          viewer.up = false;
+          if (this.#viewer === viewer) this.#failed(viewer);
+        },
+      }),
+      (offer) => this.#host.exchange(offer),
+    );
+    this.#viewer = viewer;
+    const waiting = this.#ready;
+    this.#ready = deferred();
+    this.#ready.resolve(viewer);
+    waiting.resolve(viewer);
+    return viewer.firstOffer(count);
+  }
+
+  /** Take the server's answer to `begin`. */
+  async accept(answer: string, maxPlays = this.#maxPlays): Promise<void> {
+    this.#maxPlays = maxPlays;
+    const viewer = this.#viewer;
+    try {
+      await viewer?.accept(answer, maxPlays);
+    } catch (thrown) {
+      if (this.#viewer !== viewer) return;
+      const error = asError(thrown, WebErrorCode.MEDIA_CONNECT_FAILED);
+      viewer?.abandon(error);
+      this.#fail(error);
+    }
+  }
+
+  /** A new transport within the running session. */
+  async replace(count: number): Promise<void> {
+    const offer = await this.begin(count);
+    const { viewer } = this;
+    const answer = await this.#host.exchange(offer);
+    if (this.#viewer === viewer) await this.accept(answer);
+  }
+
+  /** Give the transport up: plays wait for the next one. */
+  lose(): void {
+    if (this.#losing || this.#viewer === undefined) return;
+    this.#losing = true;
+    this.#viewer.wasUp = false;
+    this.#ready = deferred();
+    this.#host.lost();
+  }
+
+  /** Look for a path over TURN servers when the direct ones came to nothing. */
+  tryTurn(): void {
+    // What fails here fails the transport, which tells of it itself.
+    if (this.#viewer?.wasUp === false) this.#viewer.tryTurn(this.#host.iceServers()).catch(() => undefined);
+  }
+
+  /** The session is over. */
+  close(error: SanderlingError): void {
+    this.#ready.reject(error);
+    this.#viewer?.abandon(error);
+    this.#viewer = undefined;
+  }
+
+  #failed(viewer: Viewer): void {
+    if (viewer.wasUp) {
+      this.lose();
+      return;
+    }
+    this.#fail(
+      new SanderlingError(WebErrorCode.MEDIA_CONNECT_FAILED, "no media connection to the server", {
+        hint: "the server's media ports must be reachable by UDP or TCP from this network",
+      }),
+    );
+  }
+
+  #fail(error: SanderlingError): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#host.failed(error);
   }
 }
