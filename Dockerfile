@@ -29,6 +29,7 @@ COPY crates/ crates/
 COPY python/ python/
 COPY --from=web /source/python/sanderling/server/static/ python/sanderling/server/static/
 RUN ["/opt/build/bin/maturin", "build", "--release", "--locked", "--out", "/wheel"]
+RUN ["python3", "build/slim.py", "/wheel"]
 
 # ---- the environment: the pinned dependencies and the wheel
 FROM python:3.11-slim-bookworm AS environment

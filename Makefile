@@ -25,6 +25,7 @@ RUST_SOURCES := $(shell find crates/media crates/rtc crates/sfu crates/io crates
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print)
 
 LOCKED := $(if $(STRICT),--locked)
+CHECKED := --release --config build/tests.toml
 export CARGO
 export SANDERLING_STRICT := $(STRICT)
 
@@ -130,7 +131,7 @@ rustfmt: setup
 	@$(STEP) $@ $(CARGO) fmt --all --check
 
 clippy: setup
-	@$(STEP) $@ $(CARGO) clippy $(LOCKED) --quiet --workspace --all-targets -- -D warnings
+	@$(STEP) $@ $(CARGO) clippy $(LOCKED) $(CHECKED) --quiet --workspace --all-targets -- -D warnings
 
 ruff-format: setup
 	@$(STEP) $@ $(RUN) -m ruff format --quiet --check .
@@ -160,8 +161,9 @@ eslint: setup
 BEYOND_ORACLE := connect::with_half narrow:: loss::a_link_with_a_rate first_frame::an_older_key_frame
 
 test-rust: setup
-	@$(STEP) 'cargo test' $(CARGO) test $(LOCKED) --quiet --workspace
-	@$(STEP) 'same, with the oracle' $(CARGO) test $(LOCKED) --quiet -p sanderling-sfu -p sanderling-lab \
+	@$(STEP) 'cargo test' $(CARGO) test $(LOCKED) $(CHECKED) --quiet --workspace --exclude sanderling-py
+	@$(STEP) 'same, with the oracle' $(CARGO) test $(LOCKED) $(CHECKED) --quiet \
+		-p sanderling-sfu -p sanderling-lab \
 		--features sanderling-sfu/str0m-viewer -- $(BEYOND_ORACLE:%=--skip %)
 
 test-web: build
@@ -178,6 +180,7 @@ test: check test-rust test-web wheel-test test-python
 wheel: build
 	@rm -rf dist
 	@$(STEP) 'wheel' $(RUN) -m maturin build --release --locked --quiet --out dist
+	@$(RUN) build/slim.py
 
 wheel-test: wheel
 	@$(STEP) 'wheel in a new venv' $(RUN) build/wheel_test.py

@@ -26,6 +26,8 @@ MEMBERS = (
     "sanderling/server/static/debug/main.js",
 )
 """What git ignores, or what is easily forgotten, and must be inside."""
+MOST_BYTES = 6 << 20
+"""A wheel of twice this size carries the debug sections of the extension."""
 LIMIT_S = 90
 """The demo's own seconds, the start of three processes, and room for a busy machine."""
 
@@ -59,6 +61,10 @@ def main() -> int:
     wheels = list((ROOT / "dist").glob("*.whl"))
     if len(wheels) != 1:
         print(f"dist/ holds {len(wheels)} wheels; run 'make wheel'", file=sys.stderr)
+        return 1
+    size = wheels[0].stat().st_size
+    if size > MOST_BYTES:
+        print(f"{wheels[0].name} has {size / 2**20:.1f} MiB", file=sys.stderr)
         return 1
     with zipfile.ZipFile(wheels[0]) as archive:
         forgotten = sorted(set(MEMBERS) - set(archive.namelist()))

@@ -314,9 +314,9 @@ mod tests {
         let offer = with_local(|local| offer_publisher(local, &publisher));
         let agreed =
             Negotiated::new(Role::Publisher, &Offer::parse(&offer).unwrap(), None).unwrap();
-        assert_eq!(agreed.sections[0].ssrcs, [(5, Some(6))]);
+        assert_eq!(*agreed.sections[0].ssrcs, [(5, Some(6))]);
         assert_eq!(agreed.sections[0].codecs[0].codec, Codec::H264);
-        assert_eq!(agreed.sections[1].ssrcs, [(7, None)]);
+        assert_eq!(*agreed.sections[1].ssrcs, [(7, None)]);
     }
 
     #[test]
