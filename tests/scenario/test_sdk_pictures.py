@@ -36,6 +36,7 @@ from sanderling import (
     RoomConfig,
     SanderlingError,
     SuperResolutionState,
+    TrafficControlMinVideoBitrateMode,
     TrafficControlProperty,
     User,
     VideoCodec,
@@ -184,6 +185,43 @@ async def test_traffic_control_takes_known_properties_before_publishing() -> Non
         assert publisher.config.fixed_bitrate
         assert publisher.config.degradation.value == "maintain-framerate-and-resolution"
         await w.play()
+
+
+async def test_less_than_the_least_bitrate_is_two_pictures_a_second_or_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sanderling.sdk.monitor.NETWORK_INTERVAL", 0.25)
+    async with world() as w:
+        # The least is more than the most: whatever the network carries is too little.
+        await w.host.set_video_config(VideoConfig(width=160, height=120, fps=25, bitrate_kbps=200))
+        publisher = await w.host.start_publishing_stream("film", w.source)
+        player = await w.play()
+        for wrong in (-1, 100_001):
+            with pytest.raises(PublishError) as caught:
+                w.host.set_min_video_bitrate_for_traffic_control(wrong)
+            assert caught.value.code == 1003002
+        w.host.set_min_video_bitrate_for_traffic_control(
+            1000, TrafficControlMinVideoBitrateMode.ULTRA_LOW_FPS
+        )
+
+        async def gap() -> float:
+            """Seconds between the next two pictures, by their time stamps."""
+            pictures = player.video(keep=0)
+            one, two = await anext(pictures), await anext(pictures)
+            assert one.rtp_timestamp is not None and two.rtp_timestamp is not None
+            return (two.rtp_timestamp - one.rtp_timestamp) % 2**32 / 90_000
+
+        async with asyncio.timeout(SECONDS):
+            while await gap() < 0.4:
+                pass
+            w.host.set_min_video_bitrate_for_traffic_control(1000)
+            pushed = -1
+            while publisher.frames_pushed != pushed:
+                pushed = publisher.frames_pushed
+                await asyncio.sleep(1)
+            w.host.set_min_video_bitrate_for_traffic_control(0)
+            while await gap() > 0.1:
+                pass
 
 
 async def test_h265_falls_back_or_is_refused() -> None:

@@ -231,7 +231,11 @@ class Publisher(PublisherPictures):
 
     async def counters(self) -> tuple[Counters, Counters]:
         """Counters of the video and the audio track; empty where there is none."""
-        return await self._transport.track_counters() if self._transport is not None else ({}, {})
+        if self._transport is None:
+            return {}, {}
+        video, audio = await self._transport.track_counters()
+        self._pictures.follow_network(video)
+        return video, audio
 
     async def sample(self) -> None:
         """Every 3 seconds: read and report figures."""

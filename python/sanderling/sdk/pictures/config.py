@@ -79,15 +79,19 @@ class VideoConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficControl:
-    """How a channel follows the network. ``enabled`` False: the bitrate stays where it was set."""
+    """How a channel follows the network. ``enabled`` False: the bitrate stays where it was set. ``properties``: None =
+    as ``PublisherConfig`` says.
+    """
 
     enabled: bool = True
-    properties: TrafficControlProperty = TrafficControlProperty.ADAPTIVE_FPS
+    properties: TrafficControlProperty | None = None
     min_bitrate_kbps: int = 0
     min_mode: TrafficControlMinVideoBitrateMode = TrafficControlMinVideoBitrateMode.NO_VIDEO
 
-    def degradation(self) -> DegradationPreference:
-        """What the encoder gives up first."""
+    def degradation(self) -> DegradationPreference | None:
+        """What the encoder gives up first; None: nothing was said about it."""
+        if self.properties is None:
+            return None
         fps = bool(self.properties & TrafficControlProperty.ADAPTIVE_FPS)
         size = bool(self.properties & TrafficControlProperty.ADAPTIVE_RESOLUTION)
         if not self.enabled or not (fps or size):
@@ -99,7 +103,9 @@ class TrafficControl:
     def apply(self, config: PublisherConfig) -> PublisherConfig:
         """``config`` as the encoder is to be set up."""
         return dataclasses.replace(
-            config, degradation=self.degradation(), fixed_bitrate=not self.enabled or config.fixed_bitrate
+            config,
+            degradation=self.degradation() or config.degradation,
+            fixed_bitrate=not self.enabled or config.fixed_bitrate,
         )
 
 

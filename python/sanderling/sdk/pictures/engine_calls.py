@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from sanderling.enums import (
     ObjectSegmentationState,
     PublisherTakeSnapshotPosition,
     SuperResolutionState,
+    TrafficControlMinVideoBitrateMode,
     TrafficControlProperty,
 )
 from sanderling.errors import ErrorCode, PlayError, PublishError, SanderlingError
@@ -97,7 +99,32 @@ class PictureCalls:
         self._check()
         wanted = traffic_property(properties)
         self._check_idle(channel)
-        self._pictures[channel].traffic = TrafficControl(enabled=enable, properties=wanted)
+        pictures = self._pictures[channel]
+        pictures.traffic = replace(pictures.traffic or TrafficControl(), enabled=enable, properties=wanted)
+
+    def set_min_video_bitrate_for_traffic_control(
+        self,
+        bitrate_kbps: int,
+        mode: TrafficControlMinVideoBitrateMode = TrafficControlMinVideoBitrateMode.NO_VIDEO,
+        *,
+        channel: Channel = Channel.MAIN,
+    ) -> None:
+        """While the network leaves ``channel`` less than ``bitrate_kbps`` for pictures, send none, or two a second.
+
+        Every ten seconds it is tried again for ten. 0 = no such limit. May change at any time; 1003002 for a bitrate
+        below 0 or above 100000 kbit/s.
+        """
+        self._check()
+        if not 0 <= bitrate_kbps <= 100_000:
+            raise PublishError(
+                ErrorCode.BITRATE_INVALID, f"bitrate_kbps is {bitrate_kbps}, 0 to 100000 kbit/s allowed"
+            )
+        pictures = self._pictures[channel]
+        pictures.traffic = replace(
+            pictures.traffic or TrafficControl(),
+            min_bitrate_kbps=bitrate_kbps,
+            min_mode=TrafficControlMinVideoBitrateMode(mode),
+        )
 
     def enable_h265_encode_fallback(self, enable: bool) -> None:
         """Whether a stream that asks for H.265 on a machine without such an encoder is published with another codec,

@@ -15,6 +15,7 @@ from sanderling.sdk.frames import VideoFrame
 from sanderling.sdk.pictures.channel import ChannelPictures
 from sanderling.sdk.pictures.codec_watch import CodecWatch, number
 from sanderling.sdk.pictures.events import PublisherVideoEncoderChanged
+from sanderling.sdk.pictures.least_bitrate import LeastBitrate, fps_limit
 from sanderling.sdk.pictures.snapshot import snapshot_of
 from sanderling.sdk.pictures.stage import PictureStage
 from sanderling.sdk.quality import Counters
@@ -42,6 +43,7 @@ class OutgoingPictures:
         self._devices = devices
         self._stage: PictureStage | None = None
         self._watch = CodecWatch()
+        self._least = LeastBitrate()
         self._standing_in: asyncio.Task[None] | None = None
         self._told_codec = False
         devices.has_stand_in = lambda: channel.stand_in is not None
@@ -99,6 +101,16 @@ class OutgoingPictures:
                 ),
                 "start_publishing_stream",
             )
+
+    def follow_network(self, video: Counters) -> None:
+        """Every 2 seconds: hold pictures back while less than the least bitrate is left to them."""
+        traffic, target = self._channel.traffic, video.get("target_bitrate")
+        if self._stage is None or not isinstance(target, float):
+            return
+        low = False
+        if traffic is not None and traffic.enabled:
+            low = self._least.look(target / 1000, traffic.min_bitrate_kbps, time.monotonic())
+        self._stage.fps_limit = fps_limit(traffic.min_mode) if low and traffic is not None else None
 
     async def snapshot(self, position: PublisherTakeSnapshotPosition, path: str | Path | None) -> VideoFrame:
         """See ``Publisher.take_snapshot``."""

@@ -34,6 +34,8 @@ class PictureStage:
         self._strain = Strain()
         self._strained: ChromaKey | None = None
         self._misfit: Overlay | None = None
+        self.fps_limit: float | None = None
+        """Pictures a second that the network is to be given at most, 0 = none; None = all of them."""
         self.camera_off = False
         """Whether the stand-in is shown in place of what the source delivers."""
         self.captured: VideoFrame | None = None
@@ -49,7 +51,7 @@ class PictureStage:
         config = self._pictures.config
         size = (config.width, config.height) if config is not None else None
         with self._lock:
-            if config is not None and not self._pace.take(frame.captured_ns, config.fps):
+            if not self._due(frame.captured_ns, config.fps if config is not None else None):
                 return False
             overlay = self._overlay()
             key = self._pictures.key
@@ -80,6 +82,12 @@ class PictureStage:
                 self._mark(overlay, planes)
             now = VideoFrame(*size, PixelFormat.I420, captured_ns=time.monotonic_ns())
             return self._pass(planes.frame(now))
+
+    def _due(self, captured_ns: int, fps: float | None) -> bool:
+        limit = self.fps_limit
+        if limit is not None:
+            fps = min(limit, fps) if fps is not None else limit
+        return fps is None or (fps > 0 and self._pace.take(captured_ns, fps))
 
     def _pass(self, frame: VideoFrame) -> bool:
         self.passed = frame
