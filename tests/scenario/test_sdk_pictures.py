@@ -6,14 +6,11 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from sanderling import (
     BackgroundConfig,
@@ -21,237 +18,24 @@ from sanderling import (
     Channel,
     CustomVideoSource,
     DummyCaptureImageMode,
-    Engine,
-    EngineProfile,
     ObjectSegmentationConfig,
     ObjectSegmentationState,
     ObjectSegmentationType,
     PixelFormat,
-    Player,
     PlayError,
-    PublisherConfig,
     PublishError,
     PublisherTakeSnapshotPosition,
     Rect,
     RoomConfig,
-    SanderlingError,
     SuperResolutionState,
-    TrafficControlMinVideoBitrateMode,
-    TrafficControlProperty,
     User,
-    VideoCodec,
     VideoConfig,
-    VideoFrame,
     Watermark,
 )
-from sanderling.server.storage import Project
-from sanderling.testing import TestServer, server
+from scenario.picture_world import BLUE, GREEN, RED, SECONDS, near, until_seen, world
 from unit.sdk.picture_files import plain, write_picture
-from unit.sdk.recorder import Recorder
 
 pytestmark = pytest.mark.timeout(90)
-
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-SECONDS = 20.0
-
-
-class World:
-    """A server, a host that pushes pictures and a viewer."""
-
-    def __init__(self, node: TestServer, project: Project) -> None:
-        self.node = node
-        self.project = project
-        self.heard = Recorder()
-        self.seen = Recorder()
-        self.source = CustomVideoSource()
-        self.picture = plain(320, 240, *RED)
-        self.host: Engine
-        self.viewer: Engine
-
-    def token(self, user: str) -> str:
-        return self.node.token(self.project, user)
-
-    async def push(self) -> None:
-        """Push the picture of the moment, 25 a second."""
-        while True:
-            await self.source.push(VideoFrame.from_ndarray(self.picture, PixelFormat.RGB24))
-            await asyncio.sleep(0.04)
-
-    async def play(self, stream_id: str = "film") -> Player:
-        player = await self.viewer.start_playing_stream(stream_id)
-        await player.first_frame(SECONDS)
-        return player
-
-
-@asynccontextmanager
-async def world(**settings: object) -> AsyncIterator[World]:
-    async with server() as node:
-        project = await node.create_project()
-        if settings:
-            await node.change_project(project, **settings)
-        profile = EngineProfile(app_id=project.app_id, server=node.url)
-        made = World(node, project)
-        async with Engine(profile, made.heard) as made.host, Engine(profile, made.seen) as made.viewer:
-            for engine, name in ((made.host, "host"), (made.viewer, "viewer")):
-                login = engine.login_room("r", User(name, name), RoomConfig(token=node.token(project, name)))
-                await login
-            made.room = made.host.rooms["r"]
-            pushing = asyncio.create_task(made.push())
-            try:
-                yield made
-            finally:
-                pushing.cancel()
-
-
-def near(pixel: NDArray[np.uint8], *color: int, by: int = 40) -> bool:
-    """The same colour but for what encoding costs."""
-    return bool(np.abs(pixel.astype(int) - np.array(color)).max() <= by)
-
-
-async def until_seen(player: Player, x: float, y: float, *color: int) -> None:
-    """Wait until the point at these shares of width and height has that colour."""
-    last: NDArray[np.uint8] | None = None
-    try:
-        async with asyncio.timeout(SECONDS):
-            async for frame in player.video(PixelFormat.RGB24):
-                pixels = frame.planes[0]
-                last = pixels[int(y * frame.height), int(x * frame.width)]
-                if near(last, *color):
-                    return
-    except TimeoutError:
-        raise AssertionError(f"at {x}, {y} there is {last}, not {color}") from None
-
-
-# ------------------------------------------------------------------------------------------ size, rate, codec
-
-
-async def test_a_channel_publishes_in_its_size_and_changes_it_while_it_does() -> None:
-    async with world() as w:
-        await w.host.set_video_config(VideoConfig(width=160, height=160, fps=10, bitrate_kbps=200))
-        publisher = await w.host.start_publishing_stream("film", w.source)
-        assert publisher.config.video_bitrate_kbps == 200
-        assert publisher.config.fps == 10
-        player = await w.play()
-        frame = await player.first_frame()
-        assert (frame.width, frame.height) == (160, 160)
-        # A tenth of a second between two pictures, whatever the 25 of the source.
-        stamps = []
-        async for picture in player.video(keep=0):
-            assert picture.rtp_timestamp is not None
-            stamps.append(picture.rtp_timestamp)
-            if len(stamps) == 12:
-                break
-        assert np.median(np.diff(np.array(stamps, np.int64) % 2**32)) == pytest.approx(9000, rel=0.35)
-        config = VideoConfig(width=96, height=64, fps=30, bitrate_kbps=300)
-        await w.host.set_video_config(config)
-        assert w.host.video_config() == config
-        assert publisher.config.video_bitrate_kbps == 300
-        async with asyncio.timeout(SECONDS):
-            async for picture in player.video():
-                if (picture.width, picture.height) == (96, 64):
-                    break
-        with pytest.raises(SanderlingError) as caught:
-            await w.host.set_video_config(VideoConfig(codec=VideoCodec.VP9))
-        assert caught.value.code == 1000066
-        assert w.host.video_config() == config
-
-
-async def test_a_bitrate_that_cannot_be_is_1003002() -> None:
-    async with world() as w:
-        with pytest.raises(PublishError) as caught:
-            await w.host.set_video_config(VideoConfig(bitrate_kbps=5))
-        assert caught.value.code == 1003002
-        with pytest.raises(PublishError) as caught:
-            w.host.start_publishing_stream("film", w.source, config=PublisherConfig(audio_bitrate_kbps=5))
-        assert caught.value.code == 1003002
-
-
-async def test_traffic_control_takes_known_properties_before_publishing() -> None:
-    async with world() as w:
-        for wrong in (8, -1, "fps"):
-            with pytest.raises(PublishError) as refused:
-                w.host.enable_traffic_control(True, wrong)  # type: ignore[arg-type]
-            assert refused.value.code == 1003005
-        both = TrafficControlProperty.ADAPTIVE_FPS | TrafficControlProperty.ADAPTIVE_RESOLUTION
-        w.host.enable_traffic_control(True, both)
-        publisher = await w.host.start_publishing_stream("film", w.source)
-        assert publisher.config.degradation.value == "balanced"
-        with pytest.raises(SanderlingError) as late:
-            w.host.enable_traffic_control(False)
-        assert late.value.code == 1000066
-        await publisher.stop()
-        w.host.enable_traffic_control(False)
-        publisher = await w.host.start_publishing_stream("film", w.source)
-        assert publisher.config.fixed_bitrate
-        assert publisher.config.degradation.value == "maintain-framerate-and-resolution"
-        await w.play()
-
-
-async def test_less_than_the_least_bitrate_is_two_pictures_a_second_or_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sanderling.sdk.monitor.NETWORK_INTERVAL", 0.25)
-    async with world() as w:
-        # The least is more than the most: whatever the network carries is too little.
-        await w.host.set_video_config(VideoConfig(width=160, height=120, fps=25, bitrate_kbps=200))
-        publisher = await w.host.start_publishing_stream("film", w.source)
-        player = await w.play()
-        for wrong in (-1, 100_001):
-            with pytest.raises(PublishError) as caught:
-                w.host.set_min_video_bitrate_for_traffic_control(wrong)
-            assert caught.value.code == 1003002
-        w.host.set_min_video_bitrate_for_traffic_control(
-            1000, TrafficControlMinVideoBitrateMode.ULTRA_LOW_FPS
-        )
-
-        async def gap() -> float:
-            """Seconds between the next two pictures, by their time stamps."""
-            pictures = player.video(keep=0)
-            one, two = await anext(pictures), await anext(pictures)
-            assert one.rtp_timestamp is not None and two.rtp_timestamp is not None
-            return (two.rtp_timestamp - one.rtp_timestamp) % 2**32 / 90_000
-
-        async with asyncio.timeout(SECONDS):
-            while await gap() < 0.4:
-                pass
-            w.host.set_min_video_bitrate_for_traffic_control(1000)
-            pushed = -1
-            while publisher.frames_pushed != pushed:
-                pushed = publisher.frames_pushed
-                await asyncio.sleep(1)
-            w.host.set_min_video_bitrate_for_traffic_control(0)
-            while await gap() > 0.1:
-                pass
-
-
-async def test_h265_falls_back_or_is_refused() -> None:
-    async with world() as w:
-        assert not w.host.is_video_encoder_supported(VideoCodec.H265)
-        assert not w.host.is_video_decoder_supported(VideoCodec.H265)
-        assert w.host.is_video_encoder_supported(VideoCodec.VP8)
-        assert w.host.is_video_decoder_supported(VideoCodec.AV1)
-        await w.host.set_video_config(VideoConfig(codec=VideoCodec.H265))
-        publisher = await w.host.start_publishing_stream("film", w.source)
-        await w.heard.until_call("encoder", VideoCodec.H265, VideoCodec.VP8, Channel.MAIN)
-        await w.play()
-        await publisher.stop()
-        w.host.enable_h265_encode_fallback(False)
-        with pytest.raises(PublishError) as caught:
-            await w.host.start_publishing_stream("film", w.source)
-        assert caught.value.code == 1003010
-        assert w.heard.of("publisher")[-1][2] == 1003010
-
-
-async def test_an_encoder_that_makes_nothing_is_1003081(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sanderling.sdk.monitor.QUALITY_INTERVAL", 0.5)
-    async with world() as w:
-        # VP8 has 14 bits for a side: no picture is 16384 wide.
-        w.picture = plain(16384, 2, *RED)
-        await w.host.start_publishing_stream("film", w.source)
-        await w.heard.until_call("error", 1003081, "start_publishing_stream", seconds=SECONDS)
-        w.picture = plain(320, 240, *RED)
-        await w.play()
-        assert len(w.heard.of("error")) == 1
 
 
 # ------------------------------------------------------------------------------------------ snapshots
