@@ -1,6 +1,6 @@
 /** The page at /debug/: joins a room like any client, plays every stream at once, publishes, and says what happens. */
 
-import { checkCapabilities, fetchHealth } from "@sanderling/web";
+import { SanderlingEngine, checkCapabilities, fetchHealth, webCode } from "@sanderling/web";
 
 import { Controller } from "./controller.js";
 import { Form } from "./form.js";
@@ -23,6 +23,9 @@ Object.assign(globalThis, {
     playAgain: (streamID: string) => {
       controller.playAgain(streamID);
     },
+    /** The SDK, to try it by hand. */
+    SanderlingEngine,
+    webCode,
     /** Layer of a stream published in several: 0 small, 1 big, 2 by the network. */
     setStreamType: (streamID: string, streamType: 0 | 1 | 2) => controller.setStreamType(streamID, streamType),
   },
