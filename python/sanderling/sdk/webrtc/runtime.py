@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
+import re
 import sys
 import threading
 
@@ -16,6 +18,12 @@ FIELD_TRIALS = {
     "WebRTC-FlexFEC-03-Advertised": "Enabled",
     "WebRTC-FlexFEC-03": "Enabled",
 }
+
+PLATFORMS = ("linux", "darwin", "win32")
+"""Where the engine has builds."""
+
+_MISSING_LIBRARY = re.compile(r"(?:.*/)?([^/:]+): cannot open shared object file")
+"""What the dynamic loader says of a library that is not there."""
 
 _lock = threading.Lock()
 _loaded_in: int | None = None
@@ -68,11 +76,7 @@ def load(field_trials: dict[str, str] | None = None) -> None:
         try:
             import webrtc
         except ImportError as error:
-            raise MediaUnavailable(
-                ErrorCode.NOT_INSTALLED,
-                f"the WebRTC engine cannot be loaded: {error}",
-                hint="install it with: pip install wrtc==0.1.0",
-            ) from error
+            raise _not_loaded(error) from error
         try:
             webrtc.field_trials.update(wanted)
             # A server on this very machine must be reachable when loopback is its only interface.
@@ -105,6 +109,34 @@ def no_candidates() -> MediaUnavailable:
         ErrorCode.UNSUPPORTED_PLATFORM,
         "WebRTC found no network address on this machine, so no media can flow",
         hint="bring a network interface up (loopback is enough for a server on this machine)",
+    )
+
+
+def _not_loaded(error: ImportError) -> MediaUnavailable:
+    """1000006 for a build that is not for this machine, or where there is none; 1000010 for what can be installed."""
+    if sys.platform not in PLATFORMS:
+        return MediaUnavailable(
+            ErrorCode.UNSUPPORTED_PLATFORM,
+            f"the WebRTC engine has no build for {sys.platform}",
+            hint="use Linux with glibc, macOS or Windows",
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return MediaUnavailable(
+            ErrorCode.NOT_INSTALLED,
+            f"the WebRTC engine cannot be loaded: {error}",
+            hint="install it with: pip install wrtc==0.1.0",
+        )
+    missing = _MISSING_LIBRARY.match(str(error))
+    if missing is not None and not missing[1].startswith("wrtc"):
+        return MediaUnavailable(
+            ErrorCode.NOT_INSTALLED,
+            f"the WebRTC engine cannot be loaded: {error}",
+            hint=f"install the system's package that has {missing[1]}",
+        )
+    return MediaUnavailable(
+        ErrorCode.UNSUPPORTED_PLATFORM,
+        f"the WebRTC engine that is installed does not run on this machine ({platform.machine()}): {error}",
+        hint="it needs glibc 2.28 or later and a build for this processor: pip install --force-reinstall wrtc==0.1.0",
     )
 
 
