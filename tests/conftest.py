@@ -16,12 +16,22 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".build/hypothe
 from blockbuster import blockbuster_ctx  # noqa: E402  (after the setting above)
 from hypothesis import HealthCheck, settings  # noqa: E402  (after the setting above)
 
+from codes_seen import CodesSeen, declared_tests  # noqa: E402  (with the others)
+
 # No deadline: the time of one example on a shared machine says nothing.
 settings.register_profile("default", deadline=None, max_examples=100)
 settings.register_profile(
     "long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("default")
+
+_codes_seen = CodesSeen(declared_tests())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold the tests of error codes against their declarations."""
+    config.pluginmanager.register(_codes_seen, "codes-seen")
+
 
 STRICT = os.environ.get("SANDERLING_STRICT", "") not in ("", "0")
 

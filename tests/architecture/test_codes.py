@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import runpy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +72,40 @@ def test_few_codes_are_different_or_not_applicable() -> None:
 
 def test_every_code_that_is_raised_has_cause_and_remedy() -> None:
     assert [code.number for code in CODES if code.name and not (code.cause and code.remedy)] == []
+
+
+def test_a_test_that_does_not_meet_its_code_fails_the_run(tmp_path: Path) -> None:
+    """In a run of its own: tests that do, that do not, that run in part, and that fail by themselves."""
+    (tmp_path / "conftest.py").write_text(
+        "from codes_seen import CodesSeen\n"
+        "codes = {1000002: 'test_a.py::test_meets', 1000017: 'test_a.py::test_does_not',\n"
+        "         1002001: 'test_a.py::test_in_part', 1002002: 'test_a.py::test_fails'}\n"
+        "def pytest_configure(config):\n"
+        "    config.pluginmanager.register(CodesSeen(codes))\n"
+    )
+    (tmp_path / "test_a.py").write_text(
+        "import pytest\n"
+        "from sanderling.errors import SanderlingError\n"
+        "def test_meets(): SanderlingError(1000002)\n"
+        "def test_does_not(): assert 1000017\n"
+        "@pytest.mark.parametrize('n', [1, 2])\n"
+        "def test_in_part(n): n == 2 and SanderlingError(1002001)\n"
+        "def test_fails(): raise SanderlingError(1000017)\n"
+    )
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        found = [line for line in done.stdout.splitlines() if line.startswith("build/codes.toml")]
+        return done.returncode, "; ".join(found)
+
+    missing = "build/codes.toml: 1000017 was not met by test_a.py::test_does_not"
+    assert run("-k", "not fails") == (1, missing)
+    assert run("-k", "meets or (in_part and 1)") == (0, "")
+    assert run("test_a.py::test_in_part[1]", "test_a.py::test_meets") == (0, "")

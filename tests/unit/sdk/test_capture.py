@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from codes_seen import met
 from sanderling import Camera, DeviceError, ErrorCode, Microphone, SanderlingError, VideoFrame
 from sanderling.sdk.local_devices import DeviceTree
 
@@ -305,7 +306,7 @@ async def as_nobody(path: str, *more: str) -> int:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    return met(int(done.stdout))
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which root alone can")
