@@ -34,9 +34,11 @@ LOGIN = """async ([appID, server, room, token, user]) => {
     engine.on('IMRecvBroadcastMessage', (room, messages) => {
         for (const { fromUser, message } of messages) seen.broadcast.push([room, fromUser.userID, message]);
     });
+    engine.on('publisherStateUpdate', ({ streamID, state, errorCode }) =>
+        seen.other.push(['publisherStateUpdate', { streamID, state, errorCode }]));
     for (const event of ['IMRecvBarrageMessage', 'IMRecvCustomCommand', 'recvRoomTransparentMessage',
         'roomExtraInfoUpdate', 'streamExtraInfoUpdate', 'remoteCameraStatusUpdate', 'remoteMicStatusUpdate',
-        'publisherStateUpdate', 'playerResourceUpdate', 'tokenWillExpire']) {
+        'playerResourceUpdate', 'tokenWillExpire']) {
         engine.on(event, (...args) => seen.other.push([event, ...JSON.parse(JSON.stringify(args))]));
     }
     window.user = { engine, seen, videos: {}, sources: {} };
@@ -182,9 +184,11 @@ class BrowserUser:
         return found
 
 
-async def open_user(stack: AsyncExitStack, browser: Browser, node: NodeProcess, user_id: str) -> BrowserUser:
-    """A page of ``node`` with a user in it, which is not logged in yet, and a relay to cut."""
-    proxy = await stack.enter_async_context(cut_proxy(node.port))
+async def open_user(
+    stack: AsyncExitStack, browser: Browser, port: int, user_id: str, *, app_id: int, token: str
+) -> BrowserUser:
+    """A page of the server at ``port`` with a user in it, which is not logged in yet, and a relay to cut."""
+    proxy = await stack.enter_async_context(cut_proxy(port))
 
     def cut(away: bool) -> None:
         proxy.refuses = away
@@ -194,8 +198,8 @@ async def open_user(stack: AsyncExitStack, browser: Browser, node: NodeProcess, 
     context = await browser.new_context()
     stack.push_async_callback(context.close)
     page = await context.new_page()
-    user = BrowserUser(page, user_id, (node.project.app_id, proxy.url, node.token(user_id)), cut)
-    await page.goto(f"{node.url}/debug/")
+    user = BrowserUser(page, user_id, (app_id, proxy.url, token), cut)
+    await page.goto(f"http://127.0.0.1:{port}/debug/")
     return user
 
 
@@ -213,7 +217,15 @@ class BrowserStage(SocketsStage):
     async def user(self, user_id: str) -> SdkUser | BrowserUser:  # type: ignore[override]
         if user_id in self._native:
             return await super().user(user_id)
-        user = await open_user(self._stack, self._browser, self.node, user_id)
+        node = self.node
+        user = await open_user(
+            self._stack,
+            self._browser,
+            node.port,
+            user_id,
+            app_id=node.project.app_id,
+            token=node.token(user_id),
+        )
         self.browser_users.append(user)
         return user
 

@@ -20,6 +20,15 @@ import { PLAYER_STATES, PUBLISHER_STATES, ROOM_STATES, errorSentence } from "./w
 /** Clocks closer than this, beyond what the measurement can tell, are taken for the same. */
 const SAME_CLOCK_MS = 3;
 
+/** The room is over, by whatever cause. */
+const OUTSIDE: ReadonlySet<RoomStateReason> = new Set([
+  "LOGIN_FAILED",
+  "RECONNECT_FAILED",
+  "KICKOUT",
+  "LOGOUT",
+  "LOGOUT_FAILED",
+]);
+
 /** One page. */
 export class Controller {
   readonly #form: Form;
@@ -190,6 +199,21 @@ export class Controller {
     engine.on("playerStateUpdate", (info) => {
       this.#playerChanged(info);
     });
+    engine.on("remoteCameraStatusUpdate", (streamID, status) => {
+      this.#log.add(`${streamID}: camera ${status === "OPEN" ? "on" : "off"}`);
+    });
+    engine.on("remoteMicStatusUpdate", (streamID, status) => {
+      this.#log.add(`${streamID}: microphone ${status === "OPEN" ? "on" : "off"}`);
+    });
+    engine.on("playerResourceUpdate", (streamID, resource) => {
+      this.#log.add(`${streamID} comes by ${resource === 2 ? "L3" : "RTC"} now`);
+    });
+    engine.on("IMRecvBroadcastMessage", (_, messages) => {
+      for (const { fromUser, message } of messages) this.#log.add(`${fromUser.userID}: ${message}`);
+    });
+    engine.on("tokenWillExpire", (_, seconds) => {
+      this.#log.add(`The token ends in ${String(seconds)} s. Make a new one with \`sanderling token create\`.`, "busy");
+    });
     engine.on("publishQualityUpdate", (streamID, figures) => {
       this.#stage.get(streamID)?.showPublishQuality(figures);
     });
@@ -215,9 +239,7 @@ export class Controller {
       this.#complain("");
       this.#stage.explainEmpty("Nobody is live", "Every stream of this room plays here as soon as it begins.");
     }
-    if (reason === "LOGIN_FAILED" || reason === "RECONNECT_FAILED" || reason === "KICKOUT" || reason === "LOGOUT") {
-      this.#leave();
-    }
+    if (OUTSIDE.has(reason)) this.#leave();
     this.#update();
   }
 

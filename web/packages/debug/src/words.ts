@@ -16,11 +16,11 @@ export const ROOM_STATES: Readonly<Record<RoomStateReason, Phrase>> = {
   LOGINED: { text: "Logged in", mood: "good" },
   LOGIN_FAILED: { text: "Login failed", mood: "bad" },
   RECONNECTING: { text: "Connection lost, reconnecting …", mood: "busy" },
-  RECONNECTED: { text: "Logged in again", mood: "good" },
+  RECONNECTED: { text: "Connected again", mood: "good" },
   RECONNECT_FAILED: { text: "Connection lost", mood: "bad" },
   KICKOUT: { text: "Removed from the room", mood: "bad" },
   LOGOUT: { text: "Not logged in", mood: "idle" },
-  LOGOUT_FAILED: { text: "Logout failed", mood: "bad" },
+  LOGOUT_FAILED: { text: "Left, but the server did not confirm it", mood: "bad" },
 };
 
 export const PUBLISHER_STATES: Readonly<Record<PublisherState, Phrase>> = {
