@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         StreamDeleteReason,
         StreamEvent,
         StreamQualityLevel,
+        StreamRelayCDNState,
+        StreamRelayCDNUpdateReason,
         StreamResourceType,
         SuperResolutionState,
         TrafficControlMinVideoBitrateMode,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         TokenError,
     )
     from sanderling.sdk.capture import Camera, Microphone
+    from sanderling.sdk.cdn import CDNConfig
     from sanderling.sdk.config import (
         CustomResource,
         DegradationPreference,
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
         PlayerVideoSizeChanged,
         PublisherFirstFrame,
         PublisherQualityUpdate,
+        PublisherRelayCDNStateUpdate,
         PublisherStateUpdate,
         PublisherStreamEvent,
         PublisherVideoSizeChanged,
@@ -111,6 +115,7 @@ if TYPE_CHECKING:
         RoomUserUpdate,
         SequentialDataReceived,
         Stream,
+        StreamRelayCDNInfo,
         TransparentMessageReceived,
         VideoDeviceStateChanged,
     )
@@ -162,6 +167,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "enums": (
+        "StreamRelayCDNState StreamRelayCDNUpdateReason "
         "AudioDeviceType AudioVADStableStateMonitorType AudioVADType BackgroundBlurLevel "
         "BackgroundProcessType Channel DeviceExceptionType DeviceType DummyCaptureImageMode "
         "GeoFenceAreaCode GeoFenceType ObjectSegmentationState ObjectSegmentationType PlayerMediaEvent "
@@ -175,12 +181,14 @@ _MODULES = {
         "RoomError SanderlingError TokenError"
     ),
     "sdk.capture": "Camera Microphone",
+    "sdk.cdn": "CDNConfig",
     "sdk.config": (
         "CustomResource DegradationPreference EngineProfile PlayerConfig PublisherConfig RoomConfig "
         "TokenProvider User VideoCodec"
     ),
     "sdk.engine": "Engine",
     "sdk.events": (
+        "PublisherRelayCDNStateUpdate StreamRelayCDNInfo "
         "AudioDeviceStateChanged BarrageMessage BarrageMessageReceived BroadcastMessage "
         "BroadcastMessageReceived CustomCommandReceived DebugError DeviceInfo Event EventsLost "
         "LocalDeviceException NetworkQualityUpdate PlayerAudioSideInfo PlayerFirstAudio PlayerFirstFrame "
@@ -233,6 +241,7 @@ __all__ = [
     "BarrageMessageReceived",
     "BroadcastMessage",
     "BroadcastMessageReceived",
+    "CDNConfig",
     "Camera",
     "CapturedAudioSpectrumUpdate",
     "CapturedSoundLevelInfoUpdate",
@@ -299,6 +308,7 @@ __all__ = [
     "PublisherFirstFrame",
     "PublisherQualityUpdate",
     "PublisherState",
+    "PublisherRelayCDNStateUpdate",
     "PublisherStateUpdate",
     "PublisherStreamEvent",
     "PublisherTakeSnapshotPosition",
@@ -340,6 +350,9 @@ __all__ = [
     "StreamDeleteReason",
     "StreamEvent",
     "StreamQualityLevel",
+    "StreamRelayCDNInfo",
+    "StreamRelayCDNState",
+    "StreamRelayCDNUpdateReason",
     "StreamResourceType",
     "SuperResolutionState",
     "TLS",

@@ -32,6 +32,8 @@ __all__ = [
     "StreamDeleteReason",
     "StreamEvent",
     "StreamQualityLevel",
+    "StreamRelayCDNState",
+    "StreamRelayCDNUpdateReason",
     "StreamResourceType",
     "SuperResolutionState",
     "TrafficControlMinVideoBitrateMode",
@@ -378,3 +380,27 @@ class SuperResolutionState(IntEnum):
 
     OFF = 0
     ON = 1
+
+
+class StreamRelayCDNState(IntEnum):
+    """How a stream's relay to a CDN stands."""
+
+    NO_RELAY = 0
+    RELAY_REQUESTING = 1
+    RELAYING = 2
+
+
+class StreamRelayCDNUpdateReason(IntEnum):
+    """Why it came to stand so."""
+
+    NONE = 0
+    SERVER_ERROR = 1
+    HANDSHAKE_FAILED = 2
+    ACCESS_POINT_ERROR = 3
+    CREATE_STREAM_FAILED = 4
+    BAD_NAME = 5
+    CDN_SERVER_DISCONNECTED = 6
+    DISCONNECTED = 7
+    MIX_STREAM_ALL_INPUT_STREAM_CLOSED = 8
+    MIX_STREAM_ALL_INPUT_STREAM_NO_DATA = 9
+    MIX_STREAM_SERVER_INTERNAL_ERROR = 10

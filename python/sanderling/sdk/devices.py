@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sanderling.enums import RemoteDeviceState
 from sanderling.errors import RateLimited, SanderlingError
@@ -12,12 +12,36 @@ from sanderling.signaling import messages
 
 if TYPE_CHECKING:
     from sanderling.sdk.room import Room
-    from sanderling.sdk.webrtc.publisher import PublisherTransport
 
 __all__ = ["Devices"]
 
 States = tuple[RemoteDeviceState, RemoteDeviceState]
 """Of camera and microphone."""
+
+
+class PictureInput(Protocol):
+    """Takes pictures, unless it is muted."""
+
+    muted: bool
+
+
+class SoundInput(Protocol):
+    """Takes sound; muted, it makes silence of it."""
+
+    muted: bool
+    disabled: bool
+
+
+class Inputs(Protocol):
+    """What takes the pictures and the sound of one stream."""
+
+    @property
+    def video(self) -> PictureInput | None:
+        """The pictures."""
+
+    @property
+    def audio(self) -> SoundInput | None:
+        """The sound."""
 
 
 class Devices:
@@ -28,7 +52,7 @@ class Devices:
         self._stream_id = stream_id
         self._muted = {"video": False, "audio": False}
         self._disabled = {"video": False, "audio": False}
-        self._transport: PublisherTransport | None = None
+        self._transport: Inputs | None = None
         self._told: States | None = None
         self._telling: asyncio.Task[None] | None = None
         self.has_stand_in: Callable[[], bool] = lambda: False
@@ -51,7 +75,7 @@ class Devices:
             None if camera is None else not camera,
         )
 
-    def apply(self, transport: PublisherTransport) -> None:
+    def apply(self, transport: Inputs) -> None:
         """Silence what ``transport`` sends, now and with every later change."""
         self._transport = transport
         for kind, source in (("audio", transport.audio), ("video", transport.video)):

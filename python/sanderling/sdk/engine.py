@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 from sanderling.enums import Channel, ResourceType, RoomMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, error_for
+from sanderling.sdk.cdn import CDNConfig, CDNPublishing
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
 from sanderling.sdk.connection import websocket_url
 from sanderling.sdk.dispatch import Dispatcher
@@ -38,7 +39,9 @@ log = logging.getLogger("sanderling.sdk")
 R = TypeVar("R")
 
 
-class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, DataManagers, PictureCalls):
+class Engine(
+    EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, DataManagers, PictureCalls, CDNPublishing
+):
     """Joins a room, publishes and plays. Make it inside a running event loop; every call belongs to that loop.
 
     Calls act when made. What comes of them reaches the event handler, and the caller too when it awaits the call::
@@ -66,6 +69,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, Da
         self._previews: dict[Channel, Preview] = {}
         self._renders = False
         self._encryption = EncryptionKeys()
+        self._direct: dict[Channel, CDNConfig] = {}
         self._went_out = False
         self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
         self._watch = DeviceWatch(self._dispatcher.emit)
@@ -112,6 +116,7 @@ class Engine(EngineSettings, StreamEncryption, SoundMonitoring, LocalDevices, Da
         )
         room.renders = self._renders
         room.encryption = self._encryption
+        room.direct = self._direct
         self._went_out = True
         room.pictures = self._pictures
         self._members[room_id] = room

@@ -21,6 +21,8 @@ from sanderling.enums import (
     StreamDeleteReason,
     StreamEvent,
     StreamQualityLevel,
+    StreamRelayCDNState,
+    StreamRelayCDNUpdateReason,
     UpdateType,
 )
 from sanderling.errors import ErrorCode, SanderlingError
@@ -55,6 +57,7 @@ __all__ = [
     "PlayerVideoSizeChanged",
     "PublisherFirstFrame",
     "PublisherQualityUpdate",
+    "PublisherRelayCDNStateUpdate",
     "PublisherStateUpdate",
     "PublisherStreamEvent",
     "PublisherVideoSizeChanged",
@@ -71,6 +74,7 @@ __all__ = [
     "RoomUserUpdate",
     "SequentialDataReceived",
     "Stream",
+    "StreamRelayCDNInfo",
     "TransparentMessageReceived",
     "VideoDeviceStateChanged",
 ]
@@ -367,6 +371,24 @@ class LocalDeviceException(Event):
     exception: DeviceExceptionType
     device_type: DeviceType
     device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRelayCDNInfo:
+    """One RTMP server that a stream is pushed to. ``state_time``: since when, in milliseconds of Unix time."""
+
+    url: str
+    state: StreamRelayCDNState
+    update_reason: StreamRelayCDNUpdateReason
+    state_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherRelayCDNStateUpdate(Event):
+    """What a published stream is pushed to besides, whenever one of them changed."""
+
+    stream_id: str
+    infos: tuple[StreamRelayCDNInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)

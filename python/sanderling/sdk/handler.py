@@ -29,7 +29,14 @@ from sanderling.sdk.pictures import events as pictures
 
 if TYPE_CHECKING:
     from sanderling.sdk.config import User, VideoCodec
-    from sanderling.sdk.events import BarrageMessage, BroadcastMessage, DeviceInfo, RoomExtraInfo, Stream
+    from sanderling.sdk.events import (
+        BarrageMessage,
+        BroadcastMessage,
+        DeviceInfo,
+        RoomExtraInfo,
+        Stream,
+        StreamRelayCDNInfo,
+    )
     from sanderling.sdk.frames import VideoFrame
     from sanderling.sdk.quality import PlayQuality, PublishQuality
     from sanderling.sdk.sound_events import SoundLevelInfo
@@ -213,6 +220,11 @@ class EventHandler:
     ) -> Result:
         """A microphone or speaker was plugged in or unplugged; needs a list of devices to have been asked for."""
 
+    def on_publisher_relay_cdn_state_update(
+        self, stream_id: str, infos: Sequence[StreamRelayCDNInfo]
+    ) -> Result:
+        """A stream is pushed to RTMP servers besides: all of them, whenever the state of one changed."""
+
     def on_local_device_exception_occurred(
         self, exception: DeviceExceptionType, device_type: DeviceType, device_id: str
     ) -> Result:
@@ -328,6 +340,10 @@ _delivers(
 _delivers(
     events.AudioDeviceStateChanged,
     lambda h, e: h.on_audio_device_state_changed(e.update_type, e.device_type, e.device),
+)
+_delivers(
+    events.PublisherRelayCDNStateUpdate,
+    lambda h, e: h.on_publisher_relay_cdn_state_update(e.stream_id, e.infos),
 )
 _delivers(
     events.LocalDeviceException,

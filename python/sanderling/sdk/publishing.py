@@ -12,6 +12,7 @@ from sanderling.enums import Channel, PublisherState, StreamEvent
 from sanderling.errors import ErrorCode, PublishError, RateLimited, SanderlingError, error_for
 from sanderling.sdk.action import Action
 from sanderling.sdk.backoff import Backoff, is_passing
+from sanderling.sdk.cdn import Relays
 from sanderling.sdk.config import PublisherConfig, check_extra_info
 from sanderling.sdk.devices import Devices
 from sanderling.sdk.events import (
@@ -25,7 +26,7 @@ from sanderling.sdk.local_devices import tell_device_exception
 from sanderling.sdk.pictures.outgoing import OutgoingPictures, PublisherPictures
 from sanderling.sdk.quality import Counters, PublishQuality, publish_quality
 from sanderling.sdk.side_info import SideInfo
-from sanderling.sdk.sources import MediaSources, Source, SourceRun
+from sanderling.sdk.sources import AudioSink, MediaSources, Source, SourceRun, VideoSink
 from sanderling.signaling import messages
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Publisher(PublisherPictures):
         self._listener: SoundListener | None = None
         self._side_info = SideInfo(prepared=config.side_info)
         self._side_info.encrypt(None, room.encryption.publish_key(channel))
+        self.relays: Relays | None = Relays(room, stream_id, config)
         self.stream_id = stream_id
         self.channel = channel
         self.state = PublisherState.NO_PUBLISH
@@ -217,6 +219,8 @@ class Publisher(PublisherPictures):
             self._room.report(error, "start_publishing_stream")
         for run in self._runs:
             run.stop()
+        if self.relays is not None:
+            self.relays.stop()
         if self._transport is not None:
             self._transport.close()
         if self._task is not None and self._task is not asyncio.current_task():
@@ -326,6 +330,8 @@ class Publisher(PublisherPictures):
         )
         self._listen(transport)
         self._side_info.attach(transport)
+        if self.relays is not None:
+            self.relays.attach(transport.video, transport.audio)
         offer = await transport.offer(hold=known is None)
         renew = self._renewing = self._registered
         self._registered = True
@@ -422,7 +428,11 @@ class Publisher(PublisherPictures):
             return
         now: Counters = {"time_ms": time.time() * 1000}
         self._read = self._sampled = (now, now)
-        video, audio = self._pictures.stage(self._transport.video), self._transport.audio
+        self._begin(self._pictures.stage(self._transport.video), self._transport.audio)
+        self._room.session.spawn(self._watch_first_sent(), "sanderling-first-sent")
+
+    def _begin(self, video: VideoSink | None, audio: AudioSink | None) -> None:
+        """Have the sources deliver."""
         if self._sources.video is not None and self._sources.video is self._sources.audio:
             self._runs.append(self._sources.video.start(video, audio, self._source_failed))
         else:
@@ -430,7 +440,6 @@ class Publisher(PublisherPictures):
                 self._runs.append(self._sources.video.start(video, None, self._source_failed))
             if self._sources.audio is not None and audio is not None:
                 self._runs.append(self._sources.audio.start(None, audio, self._source_failed))
-        self._room.session.spawn(self._watch_first_sent(), "sanderling-first-sent")
 
     def _source_failed(self, error: SanderlingError) -> None:
         self._room.session.call_soon(lambda: self.end(error))

@@ -12,6 +12,7 @@ from sanderling.enums import Channel, RoomStateReason, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, PublishError, RoomError, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
 from sanderling.sdk.backoff import is_passing
+from sanderling.sdk.cdn import CDNConfig
 from sanderling.sdk.config import (
     EngineProfile,
     PlayerConfig,
@@ -30,6 +31,7 @@ from sanderling.sdk.messaging import Messaging
 from sanderling.sdk.monitor import Monitor
 from sanderling.sdk.pictures.channel import ChannelPictures
 from sanderling.sdk.playing import Player, Playing
+from sanderling.sdk.publishers import publisher_for
 from sanderling.sdk.publishing import Publisher, Publishing, as_sources
 from sanderling.sdk.roster import Roster
 from sanderling.sdk.session import Session
@@ -77,6 +79,7 @@ class Room(Messaging):
         self.users: Mapping[str, User] = self._roster.users
         self.streams: Mapping[str, Stream] = self._roster.streams
         self.encryption = EncryptionKeys()
+        self.direct: Mapping[Channel, CDNConfig] = {}
         self.av_retry_time = profile.av_retry_time
         self.session = Session(profile, self, beside=None if beside is None else lambda: beside(self))
         self.renders = False
@@ -120,7 +123,7 @@ class Room(Messaging):
         except SanderlingError as error:
             future: asyncio.Future[Publisher] = self._refused(error, "start_publishing_stream")
             return Publishing(None, future, lambda: None)
-        publisher = Publisher(self, stream_id, as_sources(source), config or PublisherConfig(), channel)
+        publisher = publisher_for(self, stream_id, as_sources(source), config or PublisherConfig(), channel)
         self._publishers[channel] = publisher
         publisher.begin()
         return Publishing(publisher, publisher.ready, publisher.undo)

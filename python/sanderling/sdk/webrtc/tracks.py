@@ -103,6 +103,8 @@ class VideoInput:
         self._size = (0, 0)
         self.muted = False
         self.frames = 0
+        self.taps: tuple[Callable[[VideoFrame], object], ...] = ()
+        """Called with each picture that is sent; from any thread."""
         self.on_size: Callable[[int, int], None] | None = None
         """Called with width and height of the first picture and of each that has another size; from any thread."""
         self.track: webrtc.MediaStreamTrack = webrtc.MediaStreamTrack._wrap(self._generator.track)
@@ -125,6 +127,8 @@ class VideoInput:
             self._size = size
         if size != before and self.on_size is not None:
             self.on_size(*size)
+        for tap in self.taps:
+            tap(frame)
         return True
 
     def close(self) -> None:
@@ -143,6 +147,8 @@ class AudioInput:
         self._closed = False
         self._heard = False
         self.muted = False
+        self.taps: tuple[Callable[[NDArray[np.int16], int], object], ...] = ()
+        """Called with the sound that is sent and its rate; from any thread."""
         self.on_first: Callable[[], None] | None = None
         """Called with the first sound; from any thread."""
         self.on_sound: Callable[[NDArray[np.int16], int], None] | None = None
@@ -169,6 +175,8 @@ class AudioInput:
             first, self._heard = not self._heard, True
         if first and self.on_first is not None:
             self.on_first()
+        for tap in self.taps:
+            tap(data, rate)
         return True
 
     def close(self) -> None:
