@@ -31,6 +31,7 @@ from sanderling import (
     SuperResolutionState,
     User,
     VideoConfig,
+    VideoFrame,
     Watermark,
 )
 from scenario.picture_world import BLUE, GREEN, RED, SECONDS, near, until_seen, world
@@ -135,11 +136,14 @@ async def test_a_picture_stands_in_for_a_camera_that_is_off(tmp_path: Path) -> N
         player = await w.play()
         await until_seen(player, 0.5, 0.5, *RED)
         await publisher.enable(camera=False)
+        # From here on nothing of the camera leaves, before the stand-in is there and when it is taken away.
+        assert not await w.source.push(VideoFrame.from_ndarray(w.picture, PixelFormat.RGB24))
         await until_seen(player, 0.5, 0.5, *BLUE)
+        await w.host.set_dummy_capture_image("")
+        assert not await w.source.push(VideoFrame.from_ndarray(w.picture, PixelFormat.RGB24))
         await publisher.enable(camera=True)
         await until_seen(player, 0.5, 0.5, *RED)
         # Given while the camera is off already; then in the other mode, for a source that falls silent.
-        await w.host.set_dummy_capture_image("")
         await publisher.enable(camera=False)
         await w.host.set_dummy_capture_image(path.as_uri(), mode=DummyCaptureImageMode.AUTO)
         await until_seen(player, 0.5, 0.5, *BLUE)

@@ -79,10 +79,14 @@ async def test_traffic_control_takes_known_properties_before_publishing() -> Non
         assert late.value.code == 1000066
         await publisher.stop()
         w.host.enable_traffic_control(False)
-        publisher = await w.host.start_publishing_stream("film", w.source)
+        fast = PublisherConfig(video_bitrate_kbps=20_000)
+        publisher = await w.host.start_publishing_stream("film", w.source, config=fast)
         assert publisher.config.fixed_bitrate
         assert publisher.config.degradation.value == "maintain-framerate-and-resolution"
         await w.play()
+        # An estimate begins at 1500 kbit/s and takes seconds to find so much.
+        target = (await publisher.counters())[0]["target_bitrate"]
+        assert isinstance(target, float) and target > 14e6
 
 
 async def test_less_than_the_least_bitrate_is_two_pictures_a_second_or_none(

@@ -60,8 +60,8 @@ class Devices:
 
     @property
     def camera_off(self) -> bool:
-        """Whether the camera is switched off and a stand-in may be sent."""
-        return self._disabled["video"] and not self._muted["video"]
+        """Whether the camera is switched off."""
+        return self._disabled["video"]
 
     def mute(self, *, audio: bool | None, video: bool | None) -> None:
         """Send silence or no pictures, or again what there is; None changes nothing."""

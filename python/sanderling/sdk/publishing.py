@@ -103,7 +103,6 @@ class Publisher(PublisherPictures):
     async def enable(self, *, microphone: bool | None = None, camera: bool | None = None) -> None:
         """Switch a source off or on again; None changes nothing. The others see the device state DISABLE."""
         self._devices.enable(microphone=microphone, camera=camera)
-        self._pictures.changed()
 
     def encrypt(self, key: bytes | None) -> None:
         """Seal pictures and sound under ``key`` (16, 24 or 32 bytes) from now on; None: no longer."""

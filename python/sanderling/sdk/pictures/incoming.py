@@ -25,6 +25,7 @@ class IncomingPictures:
 
     _room: Room
     _media: Reception
+    _undecryptable: bool
     stream_id: str
 
     def __init__(self) -> None:
@@ -56,7 +57,8 @@ class IncomingPictures:
 
     def look_at_decoder(self, video: Counters) -> None:
         """Every 3 seconds: report 1004081 when pictures arrive and none is decoded."""
-        if self._decoder.look(number(video, "frames_received"), number(video, "frames_decoded")):
+        failed = self._decoder.look(number(video, "frames_received"), number(video, "frames_decoded"))
+        if failed and not self._undecryptable:  # which has its own code
             self._room.report(
                 PlayError(ErrorCode.DECODER_FAILED, "pictures arrive and none can be decoded"),
                 "start_playing_stream",

@@ -10,6 +10,8 @@ REST = 10.0
 """Seconds of few or no pictures before it is tried with all of them again: only what is sent shows what can be."""
 TRIAL = 10.0
 """Seconds of a trial: an estimate grows by 8 % in one of them, so that it doubles within this time."""
+REPORTED = 5 / 6
+"""Share of the bitrate it gives to the encoder that the engine reports at least (measured)."""
 LOW_FPS = 2.0
 """Pictures a second in mode ULTRA_LOW_FPS (product-facts 5.8)."""
 
@@ -23,7 +25,7 @@ class LeastBitrate:
 
     def look(self, target_kbps: float, least_kbps: int, now: float) -> bool:
         """Whether pictures have to be held back from now on. ``now`` in seconds."""
-        if target_kbps >= least_kbps:
+        if target_kbps >= least_kbps * REPORTED:
             self._low, self._since = False, None
         elif self._since is None:
             self._low, self._since = True, now

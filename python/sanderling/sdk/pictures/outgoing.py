@@ -57,17 +57,14 @@ class OutgoingPictures:
         if sink is None:
             return None
         self._channel.check_allowed(self._room.switched_off)
-        self._stage = PictureStage(self._channel, sink)
+        self._stage = PictureStage(self._channel, sink, camera_off=lambda: self._devices.camera_off)
         self.changed()
         return self._stage
 
     def changed(self) -> None:
-        """The stand-in is another one, or the camera went off or on."""
-        if self._stage is None:
-            return
-        if self._channel.stand_in is None:
-            self._stage.camera_off = False
-        elif self._standing_in is None or self._standing_in.done():
+        """The stand-in is another one."""
+        idle = self._standing_in is None or self._standing_in.done()
+        if self._stage is not None and self._channel.stand_in is not None and idle:
             self._standing_in = self._room.session.spawn(self._stand_in(self._stage), "sanderling-stand-in")
 
     def choose_codec(self, config: PublisherConfig) -> PublisherConfig:
@@ -130,21 +127,18 @@ class OutgoingPictures:
             self._standing_in.cancel()
 
     async def _stand_in(self, stage: PictureStage) -> None:
-        """Show the picture while the camera is off."""
+        """Show the picture while the camera is off. What mutes the stream keeps it back like any other."""
         loop = asyncio.get_running_loop()
         while self._channel.stand_in is not None:
-            off = self._devices.camera_off
-            if not off and self._channel.stand_in_mode is DummyCaptureImageMode.AUTO:
-                newest = stage.captured
-                off = newest is None or time.monotonic_ns() - newest.captured_ns > SILENT_NS
-                if off:  # the source is let through as soon as it delivers again
-                    await loop.run_in_executor(None, stage.write_stand_in)
-                    off = False
-            stage.camera_off = off
-            if off:
+            if self._devices.camera_off or self._is_silent(stage):
                 await loop.run_in_executor(None, stage.write_stand_in)
             await asyncio.sleep(STAND_IN_INTERVAL)
-        stage.camera_off = False
+
+    def _is_silent(self, stage: PictureStage) -> bool:
+        if self._channel.stand_in_mode is not DummyCaptureImageMode.AUTO:
+            return False
+        newest = stage.captured
+        return newest is None or time.monotonic_ns() - newest.captured_ns > SILENT_NS
 
 
 class PublisherPictures:

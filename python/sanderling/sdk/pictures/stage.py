@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from sanderling.enums import ObjectSegmentationState
 from sanderling.errors import ErrorCode, SanderlingError
@@ -23,12 +24,22 @@ class PictureStage:
 
     With nothing to do it is passed on as it is. A picture that comes while another is worked on waits for it, so that
     the source feels a work that is too slow and nothing piles up. The source's picture is never written to.
+
+    ``camera_off``: asked for every picture, in the source's thread; while it is True none of the source's goes on.
     """
 
-    def __init__(self, pictures: ChannelPictures, sink: VideoSink, *, preview: bool = False) -> None:
+    def __init__(
+        self,
+        pictures: ChannelPictures,
+        sink: VideoSink,
+        *,
+        preview: bool = False,
+        camera_off: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._pictures = pictures
         self._sink = sink
         self._preview = preview
+        self._camera_off = camera_off
         self._lock = threading.Lock()
         self._pace = Pace()
         self._strain = Strain()
@@ -36,8 +47,6 @@ class PictureStage:
         self._misfit: Overlay | None = None
         self.fps_limit: float | None = None
         """Pictures a second that the network is to be given at most, 0 = none; None = all of them."""
-        self.camera_off = False
-        """Whether the stand-in is shown in place of what the source delivers."""
         self.captured: VideoFrame | None = None
         """The newest picture of the source."""
         self.passed: VideoFrame | None = None
@@ -46,7 +55,7 @@ class PictureStage:
     def write(self, frame: VideoFrame) -> bool:
         """Take a picture of the source; False when it was dropped."""
         self.captured = frame
-        if self.camera_off:
+        if self._camera_off():
             return False
         config = self._pictures.config
         size = (config.width, config.height) if config is not None else None
