@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from sanderling.bench.veth import Cable, remove_stale
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 LIMIT_S = 100.0
+AT_ONCE = 3
+"""Benches that run at a time; none of their figures is judged."""
 COMMAND = [sys.executable, "-P", "-m", "sanderling.cli.main", "bench"]
 ROOT = pytest.mark.skipif(
     os.geteuid() != 0, reason="network namespaces need root; run:  sudo make test-python"
@@ -35,13 +39,38 @@ def bench(*arguments: str) -> dict[str, Any]:
     return result
 
 
+def of(line: str) -> pytest.MarkDecorator:
+    """The test's ``result`` is that of a bench with these arguments."""
+    return pytest.mark.parametrize("result", [line], ids=[""], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[dict[str, Any]]]]:
+    """Runs the benches whose results are asked for by any of these tests, several at a time: they mostly wait."""
+    module = request.node.nodeid
+    parameters = [
+        getattr(item, "callspec").params  # noqa: B009 - only items with parameters have one
+        for item in request.session.items
+        if item.nodeid.startswith(f"{module}::") and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        lines = [each["result"] for each in parameters if "result" in each]
+        yield {line: pool.submit(bench, *line.split()) for line in dict.fromkeys(lines)}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def result(request: pytest.FixtureRequest, runs: dict[str, Future[dict[str, Any]]]) -> dict[str, Any]:
+    return runs[request.param].result()
+
+
 def namespaces() -> list[str]:
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     return [line.split()[0] for line in listed.splitlines() if line.startswith("sdb")]
 
 
-def test_fanout_on_loopback() -> None:
-    result = bench("fanout", "--viewers", "4", "--seconds", "0.5", "--rate", "400", "--burst", "4")
+@of("fanout --viewers 4 --seconds 0.5 --rate 400 --burst 4")
+def test_fanout_on_loopback(result: dict[str, Any]) -> None:
     assert (result["viewers"], result["burst"], result["sink"]) == (4, 4, "loopback")
     assert result["packets_per_cpu_second"] > 0
     assert result["cpu_ns_per_packet"] > 0
@@ -53,20 +82,8 @@ def test_fanout_on_loopback() -> None:
     assert result["ratio_to_peer"] is None
 
 
-def test_fanout_finds_the_highest_load() -> None:
-    result = bench(
-        "fanout",
-        "--viewers",
-        "2",
-        "--streams",
-        "2",
-        "--seconds",
-        "0.2",
-        "--trials",
-        "2",
-        "--no-added-delay",
-        "--no-floor",
-    )
+@of("fanout --viewers 2 --streams 2 --seconds 0.2 --trials 2 --no-added-delay --no-floor")
+def test_fanout_finds_the_highest_load(result: dict[str, Any]) -> None:
     assert result["streams"] == 2
     assert result["packets_per_second"] > 0
     assert result["added_delay_ms"] is None
@@ -86,21 +103,25 @@ def test_fanout_into_a_cable_whose_far_end_drops() -> None:
 
 
 @pytest.mark.skipif(shutil.which("janus") is None, reason="run:  sudo apt-get install -y janus")
-def test_fanout_beside_a_gateway() -> None:
-    result = bench(
-        "fanout", "--viewers", "3", "--seconds", "0.5", "--rate", "300", "--peer", "janus", "--peer-event-loops", "1",
-        "--no-added-delay", "--no-floor",
-    )  # fmt: skip
+@of(
+    "fanout --viewers 3 --seconds 0.5 --rate 300 --peer janus --peer-event-loops 1 --no-added-delay --no-floor"
+)
+def test_fanout_beside_a_gateway(result: dict[str, Any]) -> None:
     assert result["peer"] == "janus"
     assert result["ratio_to_peer"] > 0
     assert result["peer_figures"]["viewers"] == 3
 
 
-@pytest.mark.parametrize("publisher", ["pli", "no-pli"])
-def test_join(publisher: str) -> None:
-    result = bench(
-        "join", "--gop", "1", "--publisher", publisher, "--arrivals", "3", "--mean-gap", "0.3", "--plays", "1"
-    )
+@pytest.mark.parametrize(
+    ("publisher", "result"),
+    [
+        (publisher, f"join --gop 1 --publisher {publisher} --arrivals 3 --mean-gap 0.3 --plays 1")
+        for publisher in ("pli", "no-pli")
+    ],
+    ids=["pli", "no-pli"],
+    indirect=["result"],
+)
+def test_join(publisher: str, result: dict[str, Any]) -> None:
     assert (result["gop_s"], result["arrivals"], result["publisher"]) == (1, 3, publisher)
     assert result["failed"] == 0
     for name in ("first_frame_ms", "first_moving_ms", "live_ms", "play_first_frame_ms"):
@@ -109,22 +130,30 @@ def test_join(publisher: str) -> None:
     assert sum(each["arrivals"] for each in result["by_key_frame_age"]) == 3
 
 
-@pytest.mark.parametrize("via", ["whep", "signalling"])
-def test_a_storm_of_joins(via: str) -> None:
-    result = bench("join", "--rate", "20", "--seconds", "0.5", "--gop", "2", "--via", via)
+@pytest.mark.parametrize(
+    ("via", "result"),
+    [(via, f"join --rate 20 --seconds 0.5 --gop 2 --via {via}") for via in ("whep", "signalling")],
+    ids=["whep", "signalling"],
+    indirect=["result"],
+)
+def test_a_storm_of_joins(via: str, result: dict[str, Any]) -> None:
     assert (result["arrivals"], result["failed"], result["via"]) == (10, 0, via)
     assert 0 < result["first_frame_ms"]["p50"] <= result["first_frame_ms"]["max"]
 
 
-def test_latency() -> None:
-    result = bench("latency", "--seconds", "1", "--runs", "1")
+@of("latency --seconds 1 --runs 1")
+def test_latency(result: dict[str, Any]) -> None:
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"] <= result["latency_ms"]["p99"]
 
 
-@pytest.mark.parametrize("slots", ["1", "2"])
-def test_memory(slots: str) -> None:
-    result = bench("memory", "--viewers", "8", "--base", "2", "--slots", slots, "--seconds", "0.5")
-    assert (result["viewers"], result["slots"]) == (8, int(slots))
+@pytest.mark.parametrize(
+    ("slots", "result"),
+    [(slots, f"memory --viewers 8 --base 2 --slots {slots} --seconds 0.5") for slots in (1, 2)],
+    ids=["1", "2"],
+    indirect=["result"],
+)
+def test_memory(slots: int, result: dict[str, Any]) -> None:
+    assert (result["viewers"], result["slots"]) == (8, slots)
     assert result["rss_after"] > 0
     expected = (result["rss_after"] - result["rss_before"]) / 8
     assert result["bytes_per_viewer"] == pytest.approx(expected, abs=0.1)
