@@ -108,6 +108,8 @@ class SoundMeter:
 
     def add(self, samples: Samples, rate: int) -> None:
         """Hear int16 (samples, channels)."""
+        if not len(samples):
+            return
         sound = mono(samples)
         square = float(np.dot(sound, sound))
         with self._lock:

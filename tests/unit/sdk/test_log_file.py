@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from sanderling import (
     User,
     set_log_config,
 )
-from sanderling.sdk.log_file import LOG_NAME
+from sanderling.sdk.log_file import LOG_NAME, _Entry
 from unit.sdk.scripted_server import scripted_server
 
 SDK = logging.getLogger("sanderling.sdk")
@@ -102,7 +104,6 @@ async def _log_in_twice() -> None:
 
 
 def test_states_and_failures_are_logged_and_no_secret_is(tmp_path: Path) -> None:
-    import asyncio
 
     set_log_config(LogConfig(path=tmp_path, level=logging.DEBUG))
     asyncio.run(_log_in_twice())
@@ -115,3 +116,14 @@ def test_states_and_failures_are_logged_and_no_secret_is(tmp_path: Path) -> None
     ):
         assert expected in text
     assert "secret-token" not in text
+
+
+def test_a_disk_that_is_too_slow_costs_lines_and_never_time() -> None:
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue(2)
+    entry = _Entry(waiting)
+    for number in range(5):
+        entry.handle(logging.LogRecord("sanderling.sdk", logging.INFO, "", 0, f"line {number}", None, None))
+    assert [waiting.get_nowait().getMessage() for _ in range(2)] == ["line 0", "line 1"]
+    entry.handle(logging.LogRecord("sanderling.sdk", logging.INFO, "", 0, "line 5", None, None))
+    texts = [waiting.get_nowait().getMessage() for _ in range(2)]
+    assert texts == ["3 lines were lost: the disk was too slow", "line 5"]
