@@ -52,6 +52,8 @@ class RtmpServer:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                break  # cut short by the end of the process
             kind, *values = line.decode().split()
             if kind == "codecs":
                 self.codecs = values

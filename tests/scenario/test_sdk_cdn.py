@@ -9,6 +9,8 @@ import pytest
 
 from sanderling import (
     CDNConfig,
+    Engine,
+    EngineProfile,
     ErrorCode,
     PublisherRelayCDNStateUpdate,
     PublishError,
@@ -153,8 +155,7 @@ async def test_a_url_that_is_none_has_its_code(url: str, code: ErrorCode) -> Non
     with pytest.raises(SanderlingError) as configured:
         CDNConfig(url)
     assert configured.value.code == code
-    async with town() as it:
-        engine = it.engine()
+    async with Engine(EngineProfile(app_id=1, server="http://127.0.0.1:1")) as engine:
         for call in (engine.add_publish_cdn_url("film", url), engine.remove_publish_cdn_url("film", url)):
             with pytest.raises(SanderlingError) as added:
                 await call

@@ -42,14 +42,25 @@ LIVE_FORMATS = ("v4l2", "alsa")
 def probe(kind: str, device_id: str, node: Path | None, format: str, options: Mapping[str, str]) -> None:
     """See whether a device can be opened. Blocks; codes of a device."""
     if node is not None:
-        descriptor = open_node(node, kind, device_id)
-        try:
-            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                raise device_error(OSError(errno.EISDIR, ""), kind, device_id)
-        finally:
-            os.close(descriptor)
+        _look_at(node, kind, device_id)
     if format in LIVE_FORMATS:
         _open(kind, device_id, format, options).close()
+
+
+def _look_at(node: Path, kind: str, device_id: str) -> None:
+    """Raise what keeps the node from being opened."""
+    try:
+        mode = node.stat().st_mode
+    except OSError as error:
+        raise device_error(error, kind, device_id) from None
+    if stat.S_ISDIR(mode):
+        raise device_error(OSError(errno.EISDIR, ""), kind, device_id)
+    if stat.S_ISFIFO(mode):
+        # Opened and closed again, it would take its writer's reader away.
+        if not os.access(node, os.R_OK):
+            raise device_error(OSError(errno.EACCES, ""), kind, device_id)
+    else:
+        os.close(open_node(node, kind, device_id))
 
 
 def _open(kind: str, device_id: str, format: str, options: Mapping[str, str]) -> InputContainer:

@@ -127,6 +127,25 @@ async def test_pictures_of_a_device_arrive_and_its_end_is_an_unplugged_device(pi
     assert error.context == {"device_type": "CAMERA", "device_id": str(path)}
 
 
+async def test_a_look_at_a_pipe_leaves_its_writer_alone(tmp_path: Path) -> None:
+    path = tmp_path / "video0"
+    os.mkfifo(path)
+    feeds: list[Feed] = []
+    opening = threading.Thread(target=lambda: feeds.append(Feed(os.open(path, os.O_WRONLY), jpeg(180))))
+    opening.start()  # waits for somebody who reads
+    camera, taken = Camera(str(path), input_format="mjpeg"), Taken()
+    for _ in range(20):
+        await camera.prepare()
+        assert opening.is_alive()
+    run = camera.start(taken, None, taken.fail)
+    async with asyncio.timeout(SECONDS):
+        await taken.came.wait()
+        await asyncio.to_thread(opening.join)
+        await asyncio.to_thread(feeds[0].pull_out)
+        assert (await taken.failed).code == ErrorCode.DEVICE_UNPLUGGED
+        await run.wait()
+
+
 async def test_a_line_that_breaks_is_an_unplugged_device() -> None:
     master, slave = os.openpty()
     tty.setraw(slave)
