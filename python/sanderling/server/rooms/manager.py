@@ -17,6 +17,7 @@ from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
 from sanderling.server.rooms.administration import Administration
 from sanderling.server.rooms.admission import Admission
+from sanderling.server.rooms.agenda import Appointment
 from sanderling.server.rooms.context import RoomContext
 from sanderling.server.rooms.credentials import Credentials
 from sanderling.server.rooms.member import Connection, Member, MemberState, Outbox
@@ -139,6 +140,10 @@ class RoomManager:
     def patience(self, connection: Connection) -> float:
         """Seconds that a logged-in connection's session may still be silent; 0.0 when it has gone."""
         return self._presence.patience(connection.member) if connection.member is not None else 0.0
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Appointment:
+        """Have ``call`` made so many seconds from now, to a tick exactly."""
+        return self._context.agenda.at(self._context.steady() + seconds, call)
 
     async def handle(self, connection: Connection, message: ClientMessage) -> None:
         """Carry out one request; its reply, or an Error with its code, goes to the outbox."""

@@ -43,6 +43,11 @@ class Handover(Generic[T]):
                 self._room = None
         self.put_nowait(item)
 
+    def open(self) -> None:
+        """From now on there is room for whoever waits for it: nobody takes items out any more."""
+        self._limit = 0
+        _wake(self._room)
+
     def get_nowait(self) -> T:
         """The next item; asyncio.QueueEmpty without one."""
         if not self._items:

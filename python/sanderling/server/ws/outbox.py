@@ -20,6 +20,8 @@ class QueueOutbox:
         self._closing = False
         self._taken = False
         """Whether a message was taken that may not have been written yet."""
+        self.on_waiting: Callable[[], None] | None = None
+        """Called when there is something to take, or the end, and nobody is in ``next``."""
         self.write_now: Callable[[bytes], bool] | None = None
         """Writes a message at once, when nothing is before it; False when it cannot."""
         self.reason = ""
@@ -60,8 +62,15 @@ class QueueOutbox:
             self._wake()
 
     def _wake(self) -> None:
-        if self._ready is not None and not self._ready.done():
+        if self._ready is None:
+            if self.on_waiting is not None:
+                self.on_waiting()
+        elif not self._ready.done():
             self._ready.set_result(None)
+
+    def written(self) -> None:
+        """What was taken last is written, and nobody will call ``next`` until ``on_waiting``."""
+        self._taken = False
 
     async def next(self) -> bytes | None:
         """The next message, None when everything has gone out and the connection is to close. To be called again when

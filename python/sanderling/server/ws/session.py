@@ -1,7 +1,8 @@
 """One signalling connection: reads, checks limits, hands requests to the rooms in order, writes what comes back.
 
-Three tasks: the reader fills a short queue, the worker carries requests out one after the other (a slow one holds
-up only its own connection), the writer drains the outbox. Whichever ends first ends the connection.
+The reader fills a short queue; a worker carries requests out one after the other (a slow one holds up only its own
+connection), a writer drains the outbox. Those two are tasks only while there is something to do, and times are looked
+at by the node's agenda: an idle connection is one task that waits, and no timer. Whatever ends ends the connection.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sanderling.enums import StreamDeleteReason
 from sanderling.errors import ErrorCode, RateLimited, RoomError, SanderlingError
 from sanderling.server.proxy import origin_of
 from sanderling.server.rooms import Connection, RoomManager
+from sanderling.server.rooms.agenda import Appointment
 from sanderling.server.source_limits import SourceLimiter, source_of
 from sanderling.server.token_bucket import TokenBucket
 from sanderling.server.ws.handover import Handover
@@ -113,7 +115,18 @@ class SignallingSession:
         self._outbox.on_overflow = self._overflowed
         self._bucket = TokenBucket(limits.messages_per_s, limits.messages_burst)
         self._requests: Handover[ClientMessage] = Handover(limits.requests_waiting)
+        self._connection: Connection | None = None
+        self._worker: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Timeout | None = None
+        """Around the wait for the next message."""
+        self._watch: Appointment | None = None
+        """The next look at how long the client has been silent."""
+        self._started = 0.0
+        self._heard = False
+        """Whether something came behind the login."""
+        self._stopped = False
+        """Whether nothing is read any more."""
         self._junk = 0
         self._refused = 0
         self._working = False
@@ -126,54 +139,56 @@ class SignallingSession:
     async def run(self) -> None:
         """Serve the connection."""
         connection = self._rooms.connect(self._outbox, origin_of(self._socket.scope.get("client")))
-        loop = asyncio.get_running_loop()
-        tasks = [
-            loop.create_task(self._read(connection)),
-            loop.create_task(self._work(connection)),
-            loop.create_task(self._write()),
-        ]
-        reader, worker, writer = tasks
-        self._writer = writer
+        self._connection = connection
+        self._outbox.write_now = self._short_writer()
+        self._outbox.on_waiting = self._write_soon
+        self._started = self._monotonic()
+        self._look()
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if reader in done and self._outbox.closing and not writer.done():
+            await self._read(connection)
+            if self._outbox.closing and (writer := self._writer) is not None:
                 # A last error is on its way: let it go out, but do not wait for somebody who does not read.
                 await asyncio.wait([writer], timeout=self._limits.flush_s)
+        except Exception:
+            log.exception("session_task_failed")
         finally:
+            self._stop()
+            if self._watch is not None:
+                self._watch.cancel()
             await self._rooms.disconnect(connection, self._reason, over=self._over)
-            for task in tasks:
-                # A request of a session that goes on is carried out to its end: its client will ask for the reply.
-                if task is not worker or not (self._working and connection.kept):
-                    task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    log.error("session_task_failed", exc_info=result)
+            # A request of a session that goes on is carried out to its end: its client will ask for the reply.
+            if self._worker is not None and not (self._working and connection.kept):
+                self._worker.cancel()
+            if self._writer is not None:
+                self._writer.cancel()
+            await asyncio.gather(*filter(None, (self._worker, self._writer)), return_exceptions=True)
             self._observer.ended(self._ended or self._outbox.reason or "connection lost")
+
+    def _stop(self) -> None:
+        """Read nothing any more. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._requests.open()
+        if self._waiting is not None:
+            self._waiting.reschedule(0.0)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session_task_failed", exc_info=error)
+            self._stop()
 
     # ---------------------------------------------------------------------------------------- reading
 
     async def _read(self, connection: Connection) -> None:
-        started = self._monotonic()
-        loop = asyncio.get_running_loop()
-        while not self._outbox.closing:
-            waited_from = loop.time()
-            logged_in = connection.logged_in
-            # Media counts as a sign of life too. Junk and refused logins do not extend the time for a good one.
-            silence = (
-                self._rooms.patience(connection)
-                if logged_in
-                else self._limits.login_timeout_s - (self._monotonic() - started)
-            )
+        while not self._outbox.closing and not self._stopped:
             try:
-                async with asyncio.timeout_at(waited_from + max(silence, 0.0)):
+                async with asyncio.timeout(None) as self._waiting:
                     event = await self._socket.receive()
-            except TimeoutError:
-                if connection.logged_in and (not logged_in or self._rooms.patience(connection) > 0):
-                    continue  # Logged in while this was waiting, or heard by its media.
-                self._timed_out(connection)
+            except (TimeoutError, WebSocketDisconnect, RuntimeError):
                 return
-            except (WebSocketDisconnect, RuntimeError):
-                return
+            finally:
+                self._waiting = None
             if event["type"] == "websocket.disconnect":
                 self._disconnected(event.get("code"))
                 return
@@ -185,10 +200,34 @@ class SignallingSession:
             if not going_on:
                 return
 
+    def _look(self) -> None:
+        """End the connection if nothing was heard for too long; otherwise look again when that could be.
+
+        Media counts as a sign of life too. Junk and refused logins do not extend the time for a good one.
+        """
+        connection = self._connection
+        if connection is None or self._stopped:
+            return
+        if connection.logged_in:
+            left = self._rooms.patience(connection)
+        else:
+            left = self._limits.login_timeout_s - (self._monotonic() - self._started)
+        if left > 0:
+            if self._watch is not None:
+                self._watch.cancel()
+            self._watch = self._rooms.later(left, self._look)
+        else:
+            self._timed_out(connection)
+            self._stop()
+
     async def _received(self, connection: Connection, text: str | None, binary: bytes | None) -> bool:
         """Take one message; False ends the connection."""
         now = self._monotonic()
         self._rooms.heard(connection)
+        if connection.logged_in and not self._heard:
+            # From the first sign of life on silence has the session's limit, which may be nearer than a login's.
+            self._heard = True
+            self._look()
         wait = self._bucket.take(now)
         if text is None:
             size = len(binary or b"")
@@ -215,6 +254,9 @@ class SignallingSession:
                 allowed = f"more than {self._logins.rate:g} logins a second from this address"
                 return self._over_rate(connection, allowed, wait, seq=message.seq)
         await self._requests.put(message)
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._work(connection))
+            self._worker.add_done_callback(self._task_ended)
         return True
 
     def _junk_received(self, connection: Connection, error: SanderlingError, *, seq: int) -> bool:
@@ -274,34 +316,57 @@ class SignallingSession:
     # ------------------------------------------------------------------------------- working, writing
 
     async def _work(self, connection: Connection) -> None:
-        while True:
-            message = await self._requests.get()
+        """Carry out what waits."""
+        while not self._requests.empty():
+            message = self._requests.get_nowait()
             self._working = True
             await self._rooms.handle(connection, message)
             self._working = False
             del message
             if connection.closed:
+                self._stop()
                 return
+        self._worker = None
+
+    def _short_writer(self) -> Callable[[bytes], bool] | None:
+        """What writes a short message past the library and at once, where the server has that."""
+        write_short = self._socket.scope.get("extensions", {}).get(SHORT_TEXT)
+        if write_short is None:
+            return None
+
+        def write_now(data: bytes) -> bool:
+            written = len(data) <= SHORT and write_short(data)
+            self._observer.sent += bool(written)
+            return bool(written)
+
+        return write_now
+
+    def _write_soon(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+            self._writer.add_done_callback(self._task_ended)
 
     async def _write(self) -> None:
-        write_short = self._socket.scope.get("extensions", {}).get(SHORT_TEXT)
-        if write_short is not None:
-
-            def write_now(data: bytes) -> bool:
-                written = len(data) <= SHORT and write_short(data)
-                self._observer.sent += bool(written)
-                return bool(written)
-
-            self._outbox.write_now = write_now
-        while (data := await self._outbox.next()) is not None:
+        """Write what waits, and the end behind it."""
+        while self._outbox.waiting or self._outbox.closing:
+            data = await self._outbox.next()
+            if data is None:
+                await self._say_goodbye()
+                self._stop()
+                return
             try:
                 await self._socket.send({"type": "websocket.send", "text": data.decode()})
             except (WebSocketDisconnect, RuntimeError):
+                self._stop()
                 return
             finally:
                 # Until the next long message, which may never come: an answer with many slots weighs 60 KB.
                 del data
             self._observer.sent += 1
+        self._outbox.written()
+        self._writer = None
+
+    async def _say_goodbye(self) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
             graceful = self._outbox.reason in {"logged out", "kicked"}
             code = NORMAL if graceful else POLICY_VIOLATION
@@ -316,3 +381,4 @@ class SignallingSession:
         log.warning("slow_reader_closed", waiting=self._limits.outgoing_messages)
         if self._writer is not None:
             self._writer.cancel()
+        self._stop()
