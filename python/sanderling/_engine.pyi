@@ -108,6 +108,8 @@ class Engine:
         """Free the slot; sending stops at once."""
     def set_layer(self, ticket: int, worker: int, session: int, stream: int, choice: int) -> None:
         """Choose the simulcast layer that a viewer gets of a stream: 0 automatic, 1 lowest, 2 highest."""
+    def set_delay(self, ticket: int, worker: int, session: int, stream: int, most_ms: int) -> None:
+        """Ask a viewer to show a stream's pictures at most this late, up to 40950 ms: 0 as soon as complete."""
     def request_key_frame(self, worker: int, stream: int) -> None:
         """Ask a publisher for a key frame (merged and throttled)."""
     def close_session(self, ticket: int, worker: int, session: int) -> None:

@@ -288,6 +288,7 @@ fn ticket(command: &Command) -> Option<Ticket> {
         | Command::Bind { ticket, .. }
         | Command::Unbind { ticket, .. }
         | Command::SetLayer { ticket, .. }
+        | Command::SetDelay { ticket, .. }
         | Command::Close { ticket, .. }
         | Command::Snapshot { ticket } => Some(*ticket),
         Command::RequestKeyFrame { .. } => None,

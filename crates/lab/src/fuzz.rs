@@ -201,6 +201,13 @@ impl Pair {
                     return;
                 };
                 let session = choices.guest();
+                let most = u16::from(number) * 40;
+                self.command(worker, |ticket| Command::SetDelay {
+                    ticket,
+                    session,
+                    stream,
+                    most,
+                });
                 self.command(worker, |ticket| Command::SetLayer {
                     ticket,
                     session,

@@ -26,6 +26,8 @@ pub struct PlayoutDelay {
 impl PlayoutDelay {
     /// Render as soon as a frame is complete.
     pub const NONE: Self = Self { min: 0, max: 0 };
+    /// The longest delay that the extension can say, 10 ms units.
+    pub const LONGEST: u16 = 4095;
 }
 
 /// Header-extension values that are worth forwarding; the ids are each transport's own affair.

@@ -289,6 +289,27 @@ impl Engine {
         )
     }
 
+    fn set_delay(
+        &self,
+        py: Python<'_>,
+        ticket: u64,
+        worker: i64,
+        session: u64,
+        stream: u64,
+        most_ms: u16,
+    ) -> PyResult<()> {
+        self.command(
+            py,
+            worker,
+            Command::SetDelay {
+                ticket: Ticket(ticket),
+                session: SessionId(session),
+                stream: StreamId(stream),
+                most: most_ms / 10,
+            },
+        )
+    }
+
     fn request_key_frame(&self, py: Python<'_>, worker: i64, stream: u64) -> PyResult<()> {
         self.command(
             py,

@@ -100,6 +100,14 @@ pub enum Command {
         stream: StreamId,
         choice: LayerChoice,
     },
+    /// Ask a viewer to show a stream's pictures at most this late, in units of 10 ms: 0 is as soon as they are
+    /// complete, more lets it even out what the network does to them. Pictures of a replay go at once whatever it is.
+    SetDelay {
+        ticket: Ticket,
+        session: SessionId,
+        stream: StreamId,
+        most: u16,
+    },
     /// Ask a publisher for a key frame; merged and throttled.
     RequestKeyFrame { stream: StreamId },
     /// Close a session.

@@ -301,6 +301,19 @@ class MediaEngine:
         """
         await self._command(self._engine.set_layer, viewer.worker, viewer.session, publisher.session, choice)
 
+    def set_delay(self, viewer: SessionHandle, publisher: SessionHandle, most_ms: int) -> None:
+        """Ask a viewer to show a stream's pictures at most this late, without waiting. One that has gone is fine.
+
+        Args:
+            viewer: The viewer.
+            publisher: The publisher of the stream.
+            most_ms: 0 = as soon as they are complete; more lets it even out what the network does to them.
+
+        """
+        self._send_until_taken(
+            self._engine.set_delay, viewer.worker, viewer.session, publisher.session, most_ms
+        )
+
     def unbind_soon(self, viewer: SessionHandle, publisher: SessionHandle) -> None:
         """Free the slot without waiting; one that is free already is fine."""
         self._send_until_taken(self._engine.unbind, viewer.worker, viewer.session, publisher.session)

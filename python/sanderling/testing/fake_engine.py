@@ -279,6 +279,16 @@ class Engine:
         else:
             self._emit("done", ticket)
 
+    def set_delay(self, ticket: int, worker: int, session: int, stream: int, most_ms: int) -> None:
+        self._command("set_delay", ticket, worker, session, stream, most_ms)
+        viewer = self.sessions.get(session)
+        if viewer is None:
+            self._fail(ticket, "unknown_session", f"no viewer {session}")
+        elif stream not in viewer.slots.values():
+            self._fail(ticket, "unknown_stream", f"stream {stream} is not bound to viewer {session}")
+        else:
+            self._emit("done", ticket)
+
     def request_key_frame(self, worker: int, stream: int) -> None:
         self._command("request_key_frame", worker, stream)
 

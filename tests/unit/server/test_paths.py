@@ -44,6 +44,26 @@ async def test_a_play_follows_its_user_on_stage_and_back(world):
     assert (again.slot, again.resource_mode) == (reply.slot, 2)
 
 
+def delays(world):
+    return [arguments[4] for name, arguments in world.native.commands if name == "set_delay"]
+
+
+async def test_how_late_pictures_may_be_shown_follows_the_path(world):
+    project, guest, _ = await watching(world)
+    assert delays(world) == [1000]
+    await guest.publish_live("mine")
+    await guest.expect(StopPublish(guest.next_seq(), "mine"), Ok)
+    await world.settle()
+    assert delays(world) == [1000, 0, 1000]
+    await guest.expect(SwitchResource(guest.next_seq(), "cam", 1), Ok)
+    assert delays(world)[3:] == [0]
+    other = world.client("other")
+    await other.login(project)
+    await other.expect(other.play_message("cam", resource_mode=3), PlayOk)
+    # RTC is how a slot begins.
+    assert len(delays(world)) == 4
+
+
 @pytest.mark.parametrize(
     ("fields", "paths"),
     [

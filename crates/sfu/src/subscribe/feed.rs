@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sanderling_media::{GopCache, Packet};
+use sanderling_media::{GopCache, Packet, PlayoutDelay};
 
 use super::forwarder::{Forwarder, Replay};
 use crate::publish::{FASTER, SPREAD};
@@ -167,6 +167,8 @@ impl Cursor {
 pub(crate) struct Feed {
     /// What the viewer chose.
     pub(crate) choice: LayerChoice,
+    /// How late live pictures may be shown.
+    pub(crate) delay: PlayoutDelay,
     /// Layer that it should be on.
     pub(crate) wanted: u8,
     /// Where it is in the store while it is behind.
@@ -186,6 +188,7 @@ impl Feed {
     pub(crate) fn new(held: bool) -> Self {
         Self {
             choice: LayerChoice::default(),
+            delay: PlayoutDelay::NONE,
             wanted: 0,
             cursor: None,
             listed: false,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sanderling_media::{Kind, Packet};
+use sanderling_media::{Kind, Packet, PlayoutDelay};
 use sanderling_rtc::{Batch, Session};
 
 use super::feed::{self, Plan};
@@ -56,6 +56,15 @@ impl<S: Session> Viewer<S> {
         let slot = self.slots.get_mut(usize::from(slot));
         if let Some(binding) = slot.and_then(|slot| slot.binding.as_mut()) {
             binding.feed.choice = choice;
+        }
+    }
+
+    /// Say how late the pictures of a slot may be shown, in units of 10 ms.
+    pub(crate) fn set_delay(&mut self, slot: u16, most: u16) {
+        let slot = self.slots.get_mut(usize::from(slot));
+        if let Some(binding) = slot.and_then(|slot| slot.binding.as_mut()) {
+            let max = most.min(PlayoutDelay::LONGEST);
+            binding.feed.delay = PlayoutDelay { min: 0, max };
         }
     }
 
@@ -195,9 +204,10 @@ impl<S: Session> Viewer<S> {
             *behind |= !std::mem::replace(&mut feed.listed, true);
             return Forwarded::No;
         }
-        let Some((header, captured)) = forwarder.forward(id, packet) else {
+        let Some((mut header, captured)) = forwarder.forward(id, packet) else {
             return Forwarded::No;
         };
+        header.playout_delay = header.playout_delay.map(|_| feed.delay);
         if captured == packet.captured {
             return binding.write(session, now, slot, packet, header, batch);
         }

@@ -355,6 +355,12 @@ impl Worker {
                 stream,
                 choice,
             } => self.set_layer(now, ticket, session, stream, choice),
+            Command::SetDelay {
+                ticket,
+                session,
+                stream,
+                most,
+            } => self.set_delay(ticket, session, stream, most),
             Command::RequestKeyFrame { stream } => {
                 let layer = self.streams.get(&stream).map_or(0, |s| s.best_layer());
                 self.request_key_frame(now, stream, layer);

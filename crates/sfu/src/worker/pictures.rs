@@ -89,6 +89,26 @@ impl Worker {
         self.done(ticket);
     }
 
+    /// A viewer is to show a stream's pictures at most so late.
+    pub(super) fn set_delay(
+        &mut self,
+        ticket: Ticket,
+        session: SessionId,
+        id: StreamId,
+        most: u16,
+    ) {
+        let Some(viewer) = self.viewers.get_mut(&session) else {
+            let detail = format!("no viewer {}", session.0);
+            return self.failed(ticket, Reason::UnknownSession, detail);
+        };
+        let Some(slot) = viewer.slot_of(id) else {
+            let detail = format!("stream {} is not bound to viewer {}", id.0, session.0);
+            return self.failed(ticket, Reason::UnknownStream, detail);
+        };
+        viewer.set_delay(slot, most);
+        self.done(ticket);
+    }
+
     /// Packets brought something new about their stream.
     pub(super) fn changed(&mut self, now: Instant, id: StreamId, changes: Changes) {
         if let Some(answers) = changes.answers {

@@ -101,6 +101,9 @@ impl Worker {
                                     json.key("choice", |json| {
                                         json.string(&format!("{:?}", binding.feed.choice));
                                     });
+                                    json.key("delay_limit_ms", |json| {
+                                        json.plain(u32::from(binding.feed.delay.max) * 10);
+                                    });
                                     json.key("wanted_layer", |json| {
                                         json.plain(binding.feed.wanted);
                                     });

@@ -301,6 +301,7 @@ class Playing:
         )
         member.send(play.ok)
         if play.ok.resource_mode == ResourceMode.ONLY_L3:
+            paths.apply_delay(self._context, member, play, path)
             self._l3.begin(member.app_id)
         early, play.early = play.early, ()
         for event in early:
@@ -346,7 +347,7 @@ class Playing:
             raise _not_played(message.stream_id)
         path = await paths.switch(self._context, member, play, message.resource)
         member.send(Ok(message.seq))
-        paths.move(member, play, path)
+        paths.move(self._context, member, play, path)
         if path is ResourceMode.ONLY_L3:
             self._l3.begin(member.app_id)
 
@@ -419,6 +420,8 @@ class Playing:
         play.ok = msgspec.structs.replace(
             held, slot=binding.slot, audio_mid=binding.audio_mid, video_mid=binding.video_mid, tracks=tracks
         )
+        if held.resource_mode == ResourceMode.ONLY_L3:
+            paths.apply_delay(self._context, member, play, held.resource_mode)
         member.send(PlayMoved(play.stream_id, binding.slot, binding.audio_mid, binding.video_mid, tracks))
 
     def _interrupted(self, member: Member, stream_id: str, code: ErrorCode, text: str) -> None:
