@@ -144,8 +144,6 @@ impl Worker {
             Input::Peer(from, PeerMessage::Packet { stream, packet }) => {
                 self.pulled(from, stream, &packet);
             }
-            // Timers run in the next drain, behind what came in: it need not be forwarded before them.
-            Input::Timeout => {}
             other => {
                 // It may change who gets what: packets that came before it are forwarded before it.
                 self.settle(now);

@@ -14,6 +14,7 @@ mod own_offer;
 
 mod bad_input;
 mod bursts;
+mod delay;
 mod layers;
 mod lifetime;
 mod publish_play;
