@@ -33,6 +33,7 @@ from sanderling.sdk.pictures.pace import Pace, Strain
 from sanderling.sdk.pictures.planes import Planes, Unreadable, local_path, read_picture
 from sanderling.sdk.pictures.stage import PictureStage
 from sanderling.sdk.pictures.watermark import load_overlay
+from unit.sdk.media_files import write_clip
 from unit.sdk.picture_files import plain, write_picture
 from unit.sdk.recorder import Recorder
 
@@ -279,6 +280,26 @@ async def test_a_green_screen_becomes_a_picture(tmp_path: Path) -> None:
     assert near(shown[48, 64], *RED)
 
 
+async def test_a_green_screen_becomes_a_film_that_begins_again(tmp_path: Path) -> None:
+    # Each of its ten pictures is lighter than the one before; 40 ms apart, like those it is shown behind.
+    path = write_clip(tmp_path / "film.mov", frames=10, fps=25, sound_ms=None)
+    stage = Stage()
+    stage.settings.key = await asyncio.to_thread(
+        load_chroma_key, keyed(process_type=BackgroundProcessType.VIDEO, video_url=path.as_uri())
+    )
+    greys = []
+    for _ in range(15):
+        shown = await stage.show(screen())
+        assert near(shown[48, 64], *RED)
+        greys.append(int(shown[8, 8, 1]))
+    assert all(np.diff(greys[:10]) > 4)
+    assert np.abs(np.array(greys[10:]) - greys[:5]).max() <= 6
+    # Its file goes away: the last picture stays. A pause does not have it decode what nobody saw.
+    await asyncio.to_thread(path.unlink)
+    later = [int((await stage.show(screen(), after_ms=60_000))[8, 8, 1]) for _ in range(12)]
+    assert later[-1] == later[-2]
+
+
 async def test_a_green_screen_is_blurred_the_more_the_higher_the_level() -> None:
     picture = screen()
     picture[:, 12:14] = (0, 60, 0)  # a dark fold of the screen
@@ -301,7 +322,7 @@ async def test_a_green_screen_is_blurred_the_more_the_higher_the_level() -> None
         (ObjectSegmentationConfig(type=ObjectSegmentationType.ANY_BACKGROUND), 1003012),
         (ObjectSegmentationConfig(type=7), 1003014),  # type: ignore[arg-type]
         (keyed(process_type=BackgroundProcessType.TRANSPARENT), 1003014),
-        (keyed(process_type=BackgroundProcessType.VIDEO), 1003014),
+        (keyed(process_type=BackgroundProcessType.VIDEO), 1003014),  # without a URL
         (keyed(process_type=9), 1003014),
         (keyed(blur_level=3), 1003014),
         (keyed(color=0x1000000), 1003014),
@@ -316,9 +337,16 @@ def test_a_segmentation_that_cannot_be_has_its_code(config: ObjectSegmentationCo
 
 
 def test_a_background_that_is_no_picture_is_1003015(tmp_path: Path) -> None:
-    with pytest.raises(PublishError) as caught:
-        load_chroma_key(keyed(process_type=BackgroundProcessType.IMAGE, image_url=str(tmp_path / "none.png")))
-    assert caught.value.code == 1003015
+    text = tmp_path / "text.mov"
+    text.write_text("no film")
+    for background in (
+        keyed(process_type=BackgroundProcessType.IMAGE, image_url=str(tmp_path / "none.png")),
+        keyed(process_type=BackgroundProcessType.VIDEO, video_url=str(tmp_path / "none.mov")),
+        keyed(process_type=BackgroundProcessType.VIDEO, video_url=str(text)),
+    ):
+        with pytest.raises(PublishError) as caught:
+            load_chroma_key(background)
+        assert caught.value.code == 1003015
 
 
 async def test_a_source_too_fast_for_the_work_is_warned_of_once() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sanderling.enums import Channel, DummyCaptureImageMode, ObjectSegmentationState
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.sdk.config import PublisherConfig
 from sanderling.sdk.dispatch import Dispatcher
 from sanderling.sdk.events import Event
-from sanderling.sdk.pictures.chroma_key import ChromaKey
 from sanderling.sdk.pictures.config import TrafficControl, VideoConfig
 from sanderling.sdk.pictures.events import VideoObjectSegmentationStateChanged
 from sanderling.sdk.pictures.planes import Planes
 from sanderling.sdk.pictures.watermark import Overlay
+
+if TYPE_CHECKING:
+    from sanderling.sdk.pictures.chroma_key import ChromaKey  # loads PyAV
 
 __all__ = ["OBJECT_SEGMENTATION", "ChannelPictures"]
 

@@ -1,4 +1,4 @@
-"""A green screen replaced: by a colour, a picture, or the picture itself blurred."""
+"""A green screen replaced: by a colour, a picture, a film, or the picture itself blurred."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sanderling.enums import BackgroundBlurLevel, BackgroundProcessType
 from sanderling.errors import ErrorCode, PublishError
 from sanderling.sdk.pictures.config import BackgroundConfig, ObjectSegmentationConfig
+from sanderling.sdk.pictures.film import Film
 from sanderling.sdk.pictures.planes import Planes, Unreadable, read_picture
 
 __all__ = ["ChromaKey", "load_chroma_key"]
@@ -28,17 +29,18 @@ class ChromaKey:
     background points there more than aside, so that a dark or unevenly lit screen is one too.
     """
 
-    def __init__(self, background: BackgroundConfig, picture: Planes | None = None) -> None:
+    def __init__(self, background: BackgroundConfig, picture: Planes | Film | None = None) -> None:
         self._background = background
-        self._picture = picture
-        self._fitted: Planes | None = None
+        self._picture = self._colour() if picture is None else picture
+        self._fitted: tuple[Planes, Planes] | None = None
+        """A background, and the same in the size of the pictures; replaced as a whole, since streams share it."""
 
-    def apply(self, planes: Planes) -> None:
-        """Replace the background of ``planes``."""
+    def apply(self, planes: Planes, captured_ns: int) -> None:
+        """Replace the background of ``planes``, taken at ``captured_ns``."""
         mask = self.mask(planes)
         if not mask.any():
             return
-        behind = self._behind(planes)
+        behind = self._behind(planes, captured_ns)
         luma_mask = mask.repeat(2, axis=0).repeat(2, axis=1)
         _mix(planes.y, behind.y, luma_mask)
         _mix(planes.u, behind.u, mask)
@@ -53,37 +55,38 @@ class ChromaKey:
         opacity = np.clip((along - aside - NOT_GREEN) * RAMP, 0, 255)
         return np.asarray(opacity, np.uint16)
 
-    def _behind(self, planes: Planes) -> Planes:
+    def _behind(self, planes: Planes, captured_ns: int) -> Planes:
         size = (planes.width, planes.height)
         if self._background.process_type is BackgroundProcessType.BLUR:
             step = _BLUR[self._background.blur_level]
             small = planes.scaled(_even(size[0] // step), _even(size[1] // step), "AREA")
             return small.scaled(*size, "BILINEAR")
-        if self._fitted is None or (self._fitted.width, self._fitted.height) != size:
-            self._fitted = self._picture.filling(*size) if self._picture is not None else self._colour(*size)
-        return self._fitted
+        picture = self._picture.at(captured_ns) if isinstance(self._picture, Film) else self._picture
+        fitted = self._fitted
+        if fitted is None or fitted[0] is not picture or (fitted[1].width, fitted[1].height) != size:
+            fitted = self._fitted = (picture, picture.filling(*size))
+        return fitted[1]
 
-    def _colour(self, width: int, height: int) -> Planes:
+    def _colour(self) -> Planes:
         color = self._background.color
-        pixel = np.array([color >> 16, color >> 8 & 255, color & 255], np.uint8)
-        one = Planes.of_rgb(np.broadcast_to(pixel, (2, 2, 3)))
-        planes = Planes(width, height)
-        planes.y[:], planes.u[:], planes.v[:] = one.y[0, 0], one.u[0, 0], one.v[0, 0]
-        return planes
+        pixel = np.array([color >> 16 & 255, color >> 8 & 255, color & 255], np.uint8)
+        return Planes.of_rgb(np.broadcast_to(pixel, (2, 2, 3)))
 
 
 def load_chroma_key(config: ObjectSegmentationConfig) -> ChromaKey:
-    """Prepare the background. Blocks. 1003015 for a picture that cannot be read."""
+    """Prepare the background. Blocks. 1003015 for a picture or film that cannot be read."""
     background = config.background
-    if background.process_type is not BackgroundProcessType.IMAGE:
+    if background.process_type not in (BackgroundProcessType.IMAGE, BackgroundProcessType.VIDEO):
         return ChromaKey(background)
     try:
+        if background.process_type is BackgroundProcessType.VIDEO:
+            return ChromaKey(background, Film(background.video_url))
         return ChromaKey(background, Planes.of_rgb(read_picture(background.image_url)[:, :, :3]))
     except Unreadable as error:
         raise PublishError(
             ErrorCode.SEGMENTATION_IMAGE,
-            f"the picture for the background cannot be read: {error}",
-            hint="name a picture file, as a path or file:// URL",
+            f"the file for the background cannot be read: {error}",
+            hint="name a picture or video file, as a path or file:// URL",
         ) from None
 
 

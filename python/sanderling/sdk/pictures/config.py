@@ -176,11 +176,14 @@ def layout_error(text: str) -> PublishError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundConfig:
-    """What replaces the background. ``color``: 0xRRGGBB. ``image_url``: a picture file, a path or ``file://`` URL."""
+    """What replaces the background. ``color``: 0xRRGGBB. ``image_url``, ``video_url``: a picture or video file, as a
+    path or ``file://`` URL; a film plays without its sound, over and over.
+    """
 
     process_type: BackgroundProcessType = BackgroundProcessType.COLOR
     color: int = 0
     image_url: str = ""
+    video_url: str = ""
     blur_level: BackgroundBlurLevel = BackgroundBlurLevel.MEDIUM
 
 
@@ -209,13 +212,13 @@ class ObjectSegmentationConfig:
                 hint="use a green screen and GREEN_SCREEN_BACKGROUND",
             )
         if process is BackgroundProcessType.TRANSPARENT:
-            raise _parameter("a transparent background cannot be encoded", "use COLOR, BLUR or IMAGE")
-        if process is BackgroundProcessType.VIDEO:
-            raise _parameter("a video as the background is not supported", "use COLOR, BLUR or IMAGE")
+            raise _parameter("a transparent background cannot be encoded", "use COLOR, BLUR, IMAGE or VIDEO")
         if process is BackgroundProcessType.COLOR and not 0 <= self.background.color <= 0xFFFFFF:
             raise _parameter(f"color is {self.background.color}, 0xRRGGBB allowed")
         if process is BackgroundProcessType.IMAGE and not self.background.image_url:
             raise _parameter("the background has no picture", "set image_url")
+        if process is BackgroundProcessType.VIDEO and not self.background.video_url:
+            raise _parameter("the background has no film", "set video_url")
 
 
 def _parameter(text: str, hint: str = "") -> PublishError:

@@ -214,7 +214,7 @@ class PictureCalls:
         """Replace the background of what ``channel`` publishes and previews, or stop doing so.
 
         ``on_video_object_segmentation_state_changed`` tells the result too: 1003012 ANY_BACKGROUND, for which there is
-        no model here; 1003013 the project does not allow it; 1003014 wrong parameters; 1003015 a picture that cannot be
+        no model here; 1003013 the project does not allow it; 1003014 wrong parameters; 1003015 a file that cannot be
         read; with state ON 1003011, a warning: it takes longer than there is between two pictures.
         """
         self._check()

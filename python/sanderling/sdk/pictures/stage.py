@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sanderling.enums import ObjectSegmentationState
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.sdk.frames import PixelFormat, VideoFrame
 from sanderling.sdk.pictures.channel import ChannelPictures
-from sanderling.sdk.pictures.chroma_key import ChromaKey
 from sanderling.sdk.pictures.pace import LIMIT, Pace, Strain
 from sanderling.sdk.pictures.planes import Planes
 from sanderling.sdk.pictures.watermark import Overlay
 from sanderling.sdk.sources import VideoSink
+
+if TYPE_CHECKING:
+    from sanderling.sdk.pictures.chroma_key import ChromaKey  # loads PyAV
 
 __all__ = ["PictureStage"]
 
@@ -70,7 +73,7 @@ class PictureStage:
             begun_ns = time.perf_counter_ns()
             planes = Planes.of(frame, size)
             if key is not None:
-                key.apply(planes)
+                key.apply(planes, frame.captured_ns)
             if overlay is not None:
                 self._mark(overlay, planes)
             if key is not None:
