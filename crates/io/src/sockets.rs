@@ -210,6 +210,7 @@ impl Routes {
     }
 
     /// The socket to send from.
+    #[inline]
     pub fn socket(&self, local: SocketAddr, remote: SocketAddr) -> Option<usize> {
         let known = self
             .heard

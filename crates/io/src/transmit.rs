@@ -115,11 +115,13 @@ impl Batch {
     }
 
     /// Room for one datagram. Send first when the batch [`is_full`](Self::is_full).
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.buffer[self.used..self.used + MAX_DATAGRAM]
     }
 
     /// Keep the first `len` bytes of [`space`](Self::space).
+    #[inline]
     pub fn commit(&mut self, socket: usize, remote: SocketAddr, len: usize) {
         self.entries.push(Entry {
             socket,
@@ -130,11 +132,13 @@ impl Batch {
         self.used += len;
     }
 
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.used + MAX_DATAGRAM > self.buffer.len()
     }
 
     /// Whether to send before a datagram to `remote` is added, so that its train is not cut in two.
+    #[inline]
     pub fn ends_before(&self, remote: SocketAddr) -> bool {
         self.used + TRAIN_ROOM > self.buffer.len()
             && (self.is_full() || self.entries.last().is_none_or(|last| last.remote != remote))

@@ -45,6 +45,7 @@ impl SessionLife {
         (self.opened, self.heard) = (now, now);
     }
 
+    #[inline]
     pub(crate) fn connected(&self) -> bool {
         self.connected
     }

@@ -175,6 +175,7 @@ impl Ice {
     }
 
     /// Where to send, as long as the peer agrees to receive.
+    #[inline]
     pub(super) fn path(&self, now: Instant) -> Option<Path> {
         match self.consented {
             Some(end) if now < end => self.selected,

@@ -79,6 +79,7 @@ pub struct EgressViewer {
     agreement: Box<Agreement>,
 }
 
+#[inline]
 pub(super) fn index(kind: Kind) -> usize {
     match kind {
         Kind::Audio => 0,

@@ -66,6 +66,7 @@ pub(super) struct Fields {
 }
 
 /// Size of the largest header that a packet with these values gets, bytes.
+#[inline]
 pub(super) fn header_limit(from: &Extensions) -> usize {
     let descriptor = from.dependency.as_ref();
     HEADER_LIMIT + descriptor.map_or(0, |value| LONG_BLOCK - BLOCK - 255 + value.as_bytes().len())
@@ -140,6 +141,7 @@ impl ExtensionIds {
     }
 
     /// Whether packets are numbered across all streams of the transport.
+    #[inline]
     pub(super) fn counts_transport(&self) -> bool {
         self.transport != 0
     }

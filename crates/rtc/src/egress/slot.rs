@@ -37,6 +37,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
+    #[inline]
     pub(super) fn new(opened: Instant, now: Instant) -> Self {
         let since = now.saturating_duration_since(opened);
         let fraction = (u64::from(since.subsec_nanos()) << 18) / 1_000_000_000;
@@ -221,16 +222,19 @@ impl Outlet {
         self.repairs = Some(Box::new(Repairs { sent, store }));
     }
 
+    #[inline]
     pub(super) fn is_bound(&self) -> bool {
         self.bound
     }
 
     /// Whether packets take a number of the whole transport.
+    #[inline]
     pub(super) fn counts_transport(&self) -> bool {
         self.ids.counts_transport()
     }
 
     /// Whether something was sent since the bind.
+    #[inline]
     pub(super) fn flows(&self) -> bool {
         self.bound && self.last.is_some()
     }
@@ -244,12 +248,14 @@ impl Outlet {
     }
 
     /// Room that a packet takes at most.
+    #[inline]
     pub(super) fn limit(packet: &Packet) -> usize {
         let header = rtp::header_limit(&packet.extensions);
         header + ORIGINAL_NUMBER + packet.payload.len() + OVERHEAD
     }
 
     /// Use a sequence number; false when it must not be used again.
+    #[inline]
     pub(super) fn take(&mut self, sequence: u64) -> bool {
         self.used.take(sequence)
     }
@@ -280,13 +286,17 @@ impl Outlet {
             from: &packet.extensions,
         };
         let head = self.ids.write(out, &fields, &values);
-        let length = head + packet.payload.len();
-        let body = out.get_mut(head..length)?;
-        body.copy_from_slice(&packet.payload);
-        if let Some(picture) = header.picture {
-            picture.write(packet.codec, body);
-        }
-        let total = keys.seal_rtp(out, head, length, self.ssrc, header.sequence)?;
+        let total = match header.picture {
+            // What every viewer gets alike is read where it is shared.
+            None => keys.seal_rtp_from(out, head, &packet.payload, self.ssrc, header.sequence)?,
+            Some(picture) => {
+                let length = head + packet.payload.len();
+                let body = out.get_mut(head..length)?;
+                body.copy_from_slice(&packet.payload);
+                picture.write(packet.codec, body);
+                keys.seal_rtp(out, head, length, self.ssrc, header.sequence)?
+            }
+        };
         self.packets += 1;
         self.bytes += packet.payload.len() as u64;
         self.last = Some(Last {

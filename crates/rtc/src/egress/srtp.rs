@@ -51,7 +51,7 @@ impl Profile {
 
 /// Session keys of one direction and one protocol.
 enum Cipher {
-    Gcm { key: LessSafeKey, salt: [u8; 12] },
+    Gcm { key: LessSafeKey, salt: GcmSalt },
     Cm(Box<CounterMode>),
 }
 
@@ -119,6 +119,7 @@ impl Cipher {
             &AES_128_GCM
         };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
+        let salt = GcmSalt::new(salt);
         Some(Self::Gcm { key, salt })
     }
 
@@ -134,11 +135,8 @@ impl Cipher {
     ) -> Option<usize> {
         match self {
             Self::Gcm { key, salt } => {
-                // RFC 7714 section 8.1: 00 00, SSRC, rollover counter, sequence number.
-                let mut iv = [0; 12];
-                iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
-                iv[6..].copy_from_slice(&sequence.to_be_bytes()[2..]);
-                seal_gcm(key, xor(iv, salt), buffer, header..length, None)
+                let nonce = salt.nonce(ssrc, sequence);
+                seal_gcm(key, nonce, buffer, header..length, None)
             }
             Self::Cm(mode) => {
                 let CounterMode { key, salt, auth } = &**mode;
@@ -157,13 +155,36 @@ impl Cipher {
         }
     }
 
+    /// The same for a payload that lies elsewhere: read there, written behind the header, without a copy in between.
+    fn seal_rtp_from(
+        &self,
+        buffer: &mut [u8],
+        header: usize,
+        payload: &[u8],
+        ssrc: u32,
+        sequence: u64,
+    ) -> Option<usize> {
+        let length = header + payload.len();
+        let Self::Gcm { key, salt } = self else {
+            buffer.get_mut(header..length)?.copy_from_slice(payload);
+            return self.seal_rtp(buffer, header, length, ssrc, sequence);
+        };
+        let (front, rest) = buffer.split_at_mut_checked(header)?;
+        let (body, room) = rest.split_at_mut_checked(payload.len())?;
+        let (nonce, associated) = (salt.nonce(ssrc, sequence), Aad::from(&*front));
+        let tag = room.get_mut(..GCM_TAG)?;
+        key.seal_out_of_place_scatter(nonce, associated, payload, body, &[], tag)
+            .ok()?;
+        Some(length + GCM_TAG)
+    }
+
     fn seal_rtcp(&self, buffer: &mut [u8], length: usize, index: u32) -> Option<usize> {
         let ssrc = u32::from_be_bytes(buffer.get(4..RTCP_HEADER)?.try_into().ok()?);
         let word = (index | ENCRYPTED).to_be_bytes();
         match self {
             Self::Gcm { key, salt } => {
-                let iv = xor(gcm_rtcp_iv(ssrc, index), salt);
-                let end = seal_gcm(key, iv, buffer, RTCP_HEADER..length, Some(word))?;
+                let nonce = salt.nonce(ssrc, index.into());
+                let end = seal_gcm(key, nonce, buffer, RTCP_HEADER..length, Some(word))?;
                 buffer.get_mut(end..end + INDEX)?.copy_from_slice(&word);
                 Some(end + INDEX)
             }
@@ -203,7 +224,7 @@ impl Cipher {
                 let mut associated = [0; RTCP_HEADER + INDEX];
                 associated[..RTCP_HEADER].copy_from_slice(&buffer[..RTCP_HEADER]);
                 associated[RTCP_HEADER..].copy_from_slice(&word);
-                let nonce = Nonce::assume_unique_for_key(xor(gcm_rtcp_iv(ssrc, index), salt));
+                let nonce = salt.nonce(ssrc, index.into());
                 let sealed = &mut buffer[RTCP_HEADER..word_at];
                 key.open_in_place(nonce, Aad::from(associated), sealed)
                     .ok()?;
@@ -228,7 +249,7 @@ impl Cipher {
 /// Seal `range` of `buffer`, with what stands before it (and `more`) as associated data; the tag follows the range.
 fn seal_gcm(
     key: &LessSafeKey,
-    iv: [u8; 12],
+    nonce: Nonce,
     buffer: &mut [u8],
     range: std::ops::Range<usize>,
     more: Option<[u8; 4]>,
@@ -236,7 +257,6 @@ fn seal_gcm(
     let end = range.end;
     let (front, rest) = buffer.split_at_mut_checked(range.start)?;
     let (body, room) = rest.split_at_mut_checked(end.checked_sub(range.start)?)?;
-    let nonce = Nonce::assume_unique_for_key(iv);
     let tag = match more {
         None => key.seal_in_place_separate_tag(nonce, Aad::from(&*front), body),
         Some(word) => {
@@ -250,19 +270,34 @@ fn seal_gcm(
     Some(end + GCM_TAG)
 }
 
-fn xor(mut iv: [u8; 12], salt: &[u8; 12]) -> [u8; 12] {
-    iv.iter_mut()
-        .zip(salt)
-        .for_each(|(byte, salt)| *byte ^= salt);
-    iv
+/// Session salt of AES-GCM as numbers, so that a nonce is made in registers.
+#[derive(Clone, Copy)]
+struct GcmSalt {
+    first: u32,
+    rest: u64,
 }
 
-/// RFC 7714 section 9.1: 00 00, SSRC, 00 00, index.
-fn gcm_rtcp_iv(ssrc: u32, index: u32) -> [u8; 12] {
-    let mut iv = [0; 12];
-    iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
-    iv[8..].copy_from_slice(&index.to_be_bytes());
-    iv
+impl GcmSalt {
+    fn new(salt: [u8; 12]) -> Self {
+        let salt = salt
+            .iter()
+            .fold(0, |all: u128, byte| all << 8 | u128::from(*byte));
+        Self {
+            first: (salt >> 64) as u32,
+            rest: salt as u64,
+        }
+    }
+
+    /// RFC 7714 section 8.1: 00 00, SSRC, rollover counter, sequence number; section 9.1: 00 00, SSRC, 00 00, index. In
+    /// both the packet's number is 48 bits.
+    #[inline]
+    fn nonce(self, ssrc: u32, number: u64) -> Nonce {
+        let mut nonce = [0; 12];
+        let rest = u64::from(ssrc) << 48 | number & 0xffff_ffff_ffff;
+        nonce[..4].copy_from_slice(&(self.first ^ ssrc >> 16).to_be_bytes());
+        nonce[4..].copy_from_slice(&(self.rest ^ rest).to_be_bytes());
+        Nonce::assume_unique_for_key(nonce)
+    }
 }
 
 /// RFC 3711 section 4.1.1: salt, SSRC and packet index, each at its place, and 16 bits of block counter.
@@ -291,10 +326,10 @@ impl Outbound {
     /// Read a value.
     pub(super) fn warm(&self) -> u64 {
         let salt = match &self.rtp {
-            Cipher::Gcm { salt, .. } => salt[0],
-            Cipher::Cm(keys) => keys.salt[0],
+            Cipher::Gcm { salt, .. } => salt.rest,
+            Cipher::Cm(keys) => u64::from(keys.salt[0]),
         };
-        u64::from(salt) ^ u64::from(self.index)
+        salt ^ u64::from(self.index)
     }
 
     /// Name of the protection profile (RFC 5764 section 4.1.2, RFC 7714 section 14.2).
@@ -317,6 +352,20 @@ impl Outbound {
         sequence: u64,
     ) -> Option<usize> {
         self.rtp.seal_rtp(buffer, header, length, ssrc, sequence)
+    }
+
+    /// Protect an RTP packet whose header of `header` bytes is at the start of `buffer` and whose payload lies elsewhere.
+    /// Returns the length with the tag.
+    pub(super) fn seal_rtp_from(
+        &self,
+        buffer: &mut [u8],
+        header: usize,
+        payload: &[u8],
+        ssrc: u32,
+        sequence: u64,
+    ) -> Option<usize> {
+        self.rtp
+            .seal_rtp_from(buffer, header, payload, ssrc, sequence)
     }
 
     /// Protect the compound RTCP packet of `length` bytes at the start of `buffer`.
@@ -380,62 +429,6 @@ impl Replay {
     }
 }
 
-/// Sequence numbers that the packets of one source have used. A second packet under the same number would give the
-/// cipher the same nonce twice, which gives its key away (RFC 7714 section 8.4).
-#[derive(Debug, Default)]
-pub(super) struct Used {
-    next: u64,
-    /// One bit for each of the last numbers before `next`; without them all of those are used.
-    bits: Option<Box<[u64; USED_WORDS]>>,
-}
-
-/// Room for 1 024 numbers: repairs of a publisher's packets come that late at most.
-const USED_WORDS: usize = 16;
-
-impl Used {
-    /// Read the word that the next number is in.
-    pub(super) fn warm(&self) -> u64 {
-        let bits = self.bits.as_deref();
-        bits.map_or(self.next, |bits| bits[Self::place(self.next).0])
-    }
-
-    /// Keep only that no number so far may be used any more.
-    pub(super) fn pass(&mut self) {
-        self.bits = None;
-    }
-
-    const fn place(sequence: u64) -> (usize, u64) {
-        ((sequence / 64) as usize % USED_WORDS, 1 << (sequence % 64))
-    }
-
-    /// Use a number. False when it was used, or is so old that nobody knows.
-    pub(super) fn take(&mut self, sequence: u64) -> bool {
-        let reach = USED_WORDS as u64 * 64;
-        let bits = self
-            .bits
-            .get_or_insert_with(|| Box::new([u64::MAX; USED_WORDS]));
-        if sequence >= self.next {
-            if sequence - self.next >= reach {
-                **bits = [0; USED_WORDS];
-            } else {
-                for skipped in self.next..sequence {
-                    let (word, bit) = Self::place(skipped);
-                    bits[word] &= !bit;
-                }
-            }
-            self.next = sequence + 1;
-        } else {
-            let (word, bit) = Self::place(sequence);
-            if self.next - sequence > reach || bits[word] & bit != 0 {
-                return false;
-            }
-        }
-        let (word, bit) = Self::place(sequence);
-        bits[word] |= bit;
-        true
-    }
-}
-
 /// Split keying material of DTLS (RFC 5764 section 4.2: client key, server key, client salt, server salt) into both
 /// directions of the server. `None` when it has another length.
 pub(super) fn contexts(profile: Profile, material: &[u8]) -> Option<(Outbound, Inbound)> {
@@ -459,8 +452,10 @@ pub(super) fn contexts(profile: Profile, material: &[u8]) -> Option<(Outbound, I
 }
 
 mod client;
+mod used;
 
 pub(crate) use client::{Receiver, client_contexts};
+pub(super) use used::Used;
 
 #[cfg(test)]
 #[path = "srtp_vectors.rs"]

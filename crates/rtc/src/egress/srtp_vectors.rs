@@ -44,6 +44,33 @@ fn rtp_of_rfc_7714() {
 }
 
 #[test]
+fn a_payload_that_lies_elsewhere_is_sealed_as_one_behind_its_header() {
+    let payload: Vec<u8> = (0..1_200_u32).map(|n| (n * 7) as u8).collect();
+    for profile in [Profile::CmSha1, Profile::Gcm128, Profile::Gcm256] {
+        let (keys, _) = ends(profile);
+        for length in [0, 1, 15, 16, 17, 255, 1_150, 1_200] {
+            let payload = &payload[..length];
+            for header in [12, 20, 44] {
+                let mut apart = vec![0x80; header + length + OVERHEAD];
+                let mut behind = apart.clone();
+                behind[header..header + length].copy_from_slice(payload);
+                let total = keys.seal_rtp(&mut behind, header, header + length, 0xcafe, 77_777);
+                let written = keys.seal_rtp_from(&mut apart, header, payload, 0xcafe, 77_777);
+                assert_eq!(written, total, "{profile:?}, {length} bytes");
+                assert!(total.is_some_and(|total| total > header + length));
+                assert_eq!(apart, behind, "{profile:?}, {length} bytes behind {header}");
+            }
+        }
+        // Neither room for the tag nor for the payload.
+        for room in [12 + 9, 40, 44] {
+            let mut short = vec![0; room];
+            let written = keys.seal_rtp_from(&mut short, 12, &payload[..32], 1, 1);
+            assert_eq!(written, None, "{profile:?}, room for {room} bytes");
+        }
+    }
+}
+
+#[test]
 fn rtcp_of_rfc_7714() {
     let plain = hex(
         "81c8000d4d617273 4e5450314e545032 52545020 0000042a 0000e930 4c756e61 deadbeef \

@@ -100,6 +100,7 @@ impl Forwarder {
     }
 
     /// What runs.
+    #[inline]
     pub(crate) fn source(&self) -> Option<Source> {
         self.mapping.map(|mapping| mapping.source)
     }

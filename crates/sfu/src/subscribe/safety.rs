@@ -102,6 +102,7 @@ impl Safety {
     }
 
     /// Share of their rate that pictures get; `None`: all that they want. What does not fit is left out frame by frame.
+    #[inline]
     pub(crate) fn share(&self) -> Option<f64> {
         self.share
     }

@@ -34,6 +34,7 @@ impl Default for Departures {
 
 impl Departures {
     /// Number of the next packet.
+    #[inline]
     pub(super) fn next(&self) -> u16 {
         self.next
     }

@@ -59,6 +59,7 @@ impl Estimate {
     }
 
     /// Number of the next packet.
+    #[inline]
     pub(super) fn next(&self) -> u16 {
         self.departures.next()
     }

@@ -1,11 +1,11 @@
 //! The client's side of SRTP: media comes in, so packets of RTP are opened too.
 
-use aws_lc_rs::aead::{Aad, Nonce};
+use aws_lc_rs::aead::Aad;
 use aws_lc_rs::{constant_time, hmac};
 
 use super::{
     Cipher, CounterMode, Inbound, LABELS_RTCP, LABELS_RTP, Outbound, Profile, SHA1_TAG, cm_iv,
-    counter_mode, xor,
+    counter_mode,
 };
 
 /// What the server's media and RTCP are read with.
@@ -46,10 +46,7 @@ impl Cipher {
     ) -> Option<usize> {
         match self {
             Self::Gcm { key, salt } => {
-                let mut iv = [0; 12];
-                iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
-                iv[6..].copy_from_slice(&sequence.to_be_bytes()[2..]);
-                let nonce = Nonce::assume_unique_for_key(xor(iv, salt));
+                let nonce = salt.nonce(ssrc, sequence);
                 let (front, sealed) = buffer.split_at_mut_checked(header)?;
                 let opened = key.open_in_place(nonce, Aad::from(&*front), sealed).ok()?;
                 Some(header + opened.len())
