@@ -29,6 +29,8 @@ def outcome(folder: Path, case: str, *, strict: bool) -> int:
     shutil.copy(ROOT / "tests/conftest.py", folder / "conftest.py")
     (folder / f"test_{case}.py").write_text(CASES[case])
     environment = {**os.environ, "SANDERLING_STRICT": "1" if strict else "", "SANDERLING_PORT": "1"}
+    # As pyproject.toml has it: the set-up takes modules from there.
+    environment["PYTHONPATH"] = str(ROOT / "tests")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
     command += ["--rootdir", str(folder), str(folder)]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, check=False).returncode
