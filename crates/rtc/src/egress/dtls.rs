@@ -8,6 +8,7 @@ use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 
 use super::flight::Flight;
 use super::hello::Opening;
+use super::signing;
 use super::srtp::{self, Inbound, Outbound, Profile};
 use crate::config::Config;
 
@@ -71,6 +72,7 @@ impl Association {
             .flight_start_rto((round_trip * 3 / 2).clamp(least, most))
             .flight_retries(RETRIES)
             .handshake_timeout(DEADLINE)
+            .with_crypto_provider(signing::provider())
             .build()
             .ok()?;
         let certificate = DtlsCertificate {

@@ -17,6 +17,7 @@ mod repair;
 mod rtcp;
 mod rtp;
 mod secure;
+mod signing;
 mod slot;
 pub(crate) mod srtp;
 pub(crate) mod stun;
