@@ -38,8 +38,8 @@ COVERAGE = """\
 ## Codes of the product that nothing raises here
 
 *Different*: another code, or nothing, comes of the same situation. *Not applicable*: the situation cannot come about.
-*Planned*: the feature that raises it is not there yet. Of the {total} codes of the families 1000–1004, 1006 and 1009,
-{raised} are raised by a test, {different} are different, {none} not applicable, {planned} planned.
+Of the {total} codes of the families 1000–1004, 1006 and 1009, {raised} are raised by a test, {different} are different
+and {none} not applicable.
 
 | Code | Product's name | Status | Why |
 |---|---|---|---|
@@ -93,7 +93,6 @@ def table_text(codes: list[Code]) -> str:
             raised=sum(bool(code.test) for code in product),
             different=statuses.count("different"),
             none=statuses.count("not applicable"),
-            planned=statuses.count("planned"),
         ).rstrip("\n")
     )
     parts += [

@@ -18,7 +18,7 @@ from sanderling.errors import ErrorCode
 
 generator: dict[str, Any] = runpy.run_path(str(ROOT / "build/codes.py"))
 CODES = generator["declared"]()
-STATUSES = {"different", "not applicable", "planned"}
+STATUSES = {"different", "not applicable"}
 NUMBERS = {code.name: int(code) for code in ErrorCode}
 
 
