@@ -35,14 +35,14 @@ generated from `build/codes.toml` by `make schema`.
 """
 
 COVERAGE = """\
-## Codes of the product that nothing raises here
+## Codes of the product, and how each is shown
 
 *Different*: another code, or nothing, comes of the same situation. *Not applicable*: the situation cannot come about.
 Of the {total} codes of the families 1000–1004, 1006 and 1009, {raised} are raised by a test, {different} are different
 and {none} not applicable.
 
-| Code | Product's name | Status | Why |
-|---|---|---|---|
+| Code | Product's name | Raised by the test, or why not |
+|---|---|---|
 """
 
 
@@ -73,6 +73,10 @@ def _row(code: Code) -> str:
     return f'| <a id="{code.number}"></a>{code.number} | {code.name} | {code.cause} | {code.remedy} |'
 
 
+def _shown(code: Code) -> str:
+    return f"`{code.test}`" if code.test else f"{code.status}: {code.reason}"
+
+
 def table_text(codes: list[Code]) -> str:
     """The table, with what is raised first and what is not after it."""
     parts = [INTRODUCTION]
@@ -95,11 +99,7 @@ def table_text(codes: list[Code]) -> str:
             none=statuses.count("not applicable"),
         ).rstrip("\n")
     )
-    parts += [
-        f"| {code.number} | {code.symbol} | {code.status} | {code.reason} |"
-        for code in product
-        if code.status
-    ]
+    parts += [f"| {code.number} | {code.symbol} | {_shown(code)} |" for code in product]
     return "\n".join(parts) + "\n"
 
 
