@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from benches.crowd import Crowd, CrowdFailed, Visitor
+from sanderling.bench.failure import BenchFailed
 from sanderling.bench.open_files import allow_open_files
 from sanderling.bench.usage import cpu_seconds, resident_bytes
 from sanderling.bridge.load import load_generator
@@ -257,7 +258,10 @@ class _Run:
 
 def measure(levels: Sequence[int] = LEVELS, *, deflate: bool = False) -> Members:
     """Measure once; OSError when the server did not take it."""
-    allow_open_files(levels[-1] + 3 * WITH_VIEWER + 256)
+    try:
+        allow_open_files(levels[-1] + 3 * WITH_VIEWER + 256)
+    except BenchFailed as error:
+        raise OSError(f"{error}; {error.remedy}") from None
     with tempfile.TemporaryDirectory(prefix="sanderling-bench-") as folder:
         server = _Server(Path(folder))
         crowd = Crowd("127.0.0.1", server.port, deflate=deflate)
@@ -275,7 +279,7 @@ def measure(levels: Sequence[int] = LEVELS, *, deflate: bool = False) -> Members
                 logins += took
             grown = (server.resident() - resident) / levels[-1] / 1024
             viewer = run.kib_per_viewer()
-        except CrowdFailed as error:
+        except (CrowdFailed, BenchFailed) as error:
             raise OSError(str(error)) from None
         finally:
             crowd.close()
