@@ -15,6 +15,7 @@ mod own_offer;
 mod bad_input;
 mod bursts;
 mod delay;
+mod in_place;
 mod layers;
 mod lifetime;
 mod publish_play;
