@@ -27,6 +27,17 @@ for (const page of PAGES) {
     legalComments: "none",
     logLevel: "warning",
   });
+  // Beside the page's script, where the SDK looks for it.
+  await build({
+    entryPoints: [`${here}packages/sdk/dist/sei-worker.js`],
+    outfile: `${folder}sei-worker.js`,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
   await copyFile(`${here}page.css`, `${folder}page.css`);
   for (const style of (await readdir(`${here}packages/${page}`)).filter((name) => name.endsWith(".css"))) {
     await copyFile(`${here}packages/${page}/${style}`, `${folder}${style}`);

@@ -45,7 +45,7 @@ LOGIN = """async ([appID, server, room, token, user]) => {
     await engine.loginRoom(room, token, { userID: user, userName: user }, { userUpdate: true });
 }"""
 
-PUBLISH = """streamID => new Promise((resolve, reject) => {
+PUBLISH = """([streamID, options]) => new Promise((resolve, reject) => {
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [320, 180];
     const pen = canvas.getContext('2d');
@@ -62,7 +62,7 @@ PUBLISH = """streamID => new Promise((resolve, reject) => {
         if (info.state === 'PUBLISHING') resolve();
         if (info.state === 'NO_PUBLISH') reject(new Error(`${info.errorCode} ${info.extendedData}`));
     });
-    window.user.engine.startPublishingStream(streamID, stream);
+    window.user.engine.startPublishingStream(streamID, stream, options);
 })"""
 
 PLAY = """([streamID, options]) => {
@@ -106,8 +106,8 @@ class BrowserUser:
     async def log_out(self) -> None:
         await self.call("() => user.engine.logoutRoom()")
 
-    async def publish(self, stream: str) -> None:
-        await self.call(PUBLISH, stream)
+    async def publish(self, stream: str, **options: object) -> None:
+        await self.call(PUBLISH, [stream, options])
 
     async def stop_publishing(self, stream: str) -> None:
         await self.call("stream => user.engine.stopPublishingStream(stream)", stream)

@@ -1,5 +1,6 @@
 /** RTCPeerConnection behind the faces of peer.ts. */
 
+import { transform } from "./browser-sei.js";
 import { NativeCode, SanderlingError, WebErrorCode } from "./errors.js";
 import type {
   MediaPeers,
@@ -36,7 +37,7 @@ export function browserPeers(own: () => readonly IceServer[]): MediaPeers {
   return {
     createPublisher: (stream, options, iceServers, handler) =>
       new BrowserPublisher(connect([...own(), ...iceServers], handler), stream, options),
-    createViewer: (iceServers, handler) => new BrowserViewer(connect([...own(), ...iceServers], handler), own),
+    createViewer: (iceServers, handler, sei) => new BrowserViewer(connect([...own(), ...iceServers], handler), own, sei),
     createOutput: () => new BrowserOutput(),
   };
 }
@@ -103,6 +104,7 @@ function encodings(options: PublisherOptions): RTCRtpEncodingParameters[] {
 
 class BrowserPublisher implements PublisherPeer {
   readonly #connection: RTCPeerConnection;
+  #sei: MessagePort | undefined;
 
   constructor(connection: RTCPeerConnection, stream: MediaStream, options: PublisherOptions) {
     this.#connection = connection;
@@ -122,12 +124,17 @@ class BrowserPublisher implements PublisherPeer {
     await this.#connection.setRemoteDescription({ type: "answer", sdp: answer });
   }
 
+  sendSei(data: Uint8Array): void {
+    this.#sei?.postMessage(data);
+  }
+
   async stats(): Promise<readonly StatsEntry[]> {
     return entriesOf(await this.#connection.getStats());
   }
 
   close(): void {
     this.#connection.close();
+    this.#sei?.close();
   }
 
   #addTracks(stream: MediaStream, options: PublisherOptions): void {
@@ -152,6 +159,7 @@ class BrowserPublisher implements PublisherPeer {
         sendEncodings: encodings(options),
       });
       preferCodec(transceiver, options.videoCodec);
+      if (options.sei) this.#sei = transform(transceiver.sender, true);
       wantExtensions(transceiver);
     }
   }
@@ -159,17 +167,23 @@ class BrowserPublisher implements PublisherPeer {
 
 class BrowserViewer implements ViewerPeer {
   readonly #connection: RTCPeerConnection;
+  readonly #sei: boolean;
+  readonly #ports = new Map<RTCRtpReceiver, MessagePort>();
   readonly #own: () => readonly IceServer[];
 
-  constructor(connection: RTCPeerConnection, own: () => readonly IceServer[]) {
+  constructor(connection: RTCPeerConnection, own: () => readonly IceServer[], sei: boolean) {
     this.#connection = connection;
     this.#own = own;
+    this.#sei = sei;
   }
 
   addSlots(count: number): void {
     for (let slot = 0; slot < count; slot += 1) {
       for (const kind of ["audio", "video"] as const) {
-        wantExtensions(this.#connection.addTransceiver(kind, { direction: "recvonly" }));
+        const transceiver = this.#connection.addTransceiver(kind, { direction: "recvonly" });
+        wantExtensions(transceiver);
+        // Now or never: Chromium lets pictures pass by a transform that is set later.
+        if (this.#sei && kind === "video") this.#ports.set(transceiver.receiver, transform(transceiver.receiver, false));
       }
     }
   }
@@ -200,6 +214,13 @@ class BrowserViewer implements ViewerPeer {
     )?.rtpTimestamp;
   }
 
+  readSei(mid: string, deliver: ((timestamp: number, data: Uint8Array) => void) | undefined): void {
+    const receiver = this.#receiver(mid);
+    const port = receiver === undefined ? undefined : this.#ports.get(receiver);
+    if (port === undefined) return;
+    port.onmessage = ({ data }: MessageEvent<[number, Uint8Array]>) => deliver?.(...data);
+  }
+
   setJitterBuffer(mid: string, targetMs: number): void {
     const receiver = this.#receiver(mid) as unknown as DelayReceiver | undefined;
     if (receiver === undefined) return;
@@ -215,6 +236,7 @@ class BrowserViewer implements ViewerPeer {
 
   close(): void {
     this.#connection.close();
+    for (const port of this.#ports.values()) port.close();
   }
 
   #receiver(mid: string): RTCRtpReceiver | undefined {

@@ -342,3 +342,46 @@ test("several rooms: each login names a session that goes on, one after the othe
   await settle();
   assert.deepEqual([first.count("publish"), second.count("publish")], [0, 1]);
 });
+
+test("data inside pictures is told when its picture shows, and none of the stream before", async () => {
+  const { engine, socket, platform } = await inRoom();
+  const heard: unknown[] = [];
+  engine.on("playerRecvSEI", (streamID, data) => heard.push([streamID, ...data]));
+  void engine.startPlayingStream("film", { isSEIStart: true });
+  await settle();
+  // Browsers can read pictures from a transport's beginning or never: another one is made, once.
+  assert.deepEqual(platform.viewers.map(({ readsSei }) => readsSei), [false, true]);
+  await socket.reply({ type: "viewer_answer", seq: socket.last("viewer_offer").seq, answer: "new" });
+  const { seq } = socket.last("play");
+  await socket.reply({ type: "play_ok", seq, stream_id: "film", slot: 0, resource_mode: 3, video_mid: "v0" });
+  const viewer = platform.viewers[1];
+  viewer?.sei.get("v0")?.(90, Uint8Array.of(1));
+  viewer?.sei.get("v0")?.(100, Uint8Array.of(2));
+  viewer?.timestamps.set("v0", 95);
+  await socket.reply({ type: "slot_bound", stream_id: "film", mid: "v0", kind: "video", rtp_timestamp: 100 });
+  await platform.clock.advance(50);
+  assert.deepEqual(heard, []);
+  viewer?.timestamps.set("v0", 100);
+  await platform.clock.advance(10);
+  assert.deepEqual(heard, [["film", 2]]);
+  engine.stopPlayingStream("film");
+  assert.equal(viewer?.sei.size, 0);
+});
+
+test("data is sent inside pictures of a stream that was published for it, thirty times a second", async () => {
+  const { engine, socket, platform } = await inRoom();
+  assert.throws(() => engine.sendSEI("mine", Uint8Array.of(1)), { errorCode: 1103001 });
+  engine.startPublishingStream("mine", {} as MediaStream, { isSEIStart: true });
+  await settle();
+  assert.equal(engine.sendSEI("mine", Uint8Array.of(1)), false);
+  await socket.reply({ type: "publish_ok", seq: socket.last("publish").seq, stream_id: "mine", answer: "go" });
+  await socket.reply({ type: "publisher_state", stream_id: "mine", state: 2 });
+  assert.throws(() => engine.sendSEI("mine", new Uint8Array(0)), { errorCode: 1003043 });
+  assert.throws(() => engine.sendSEI("mine", new Uint8Array(4097)), { errorCode: 1003044 });
+  const sent = Array.from({ length: 31 }, (_, index) => engine.sendSEI("mine", Uint8Array.of(index)));
+  assert.deepEqual([sent.filter(Boolean).length, sent.at(-1)], [30, false]);
+  assert.equal(platform.publishers[0]?.sei.length, 30);
+  await platform.clock.advance(1_000);
+  assert.equal(engine.sendSEI("mine", Uint8Array.of(1)), true);
+  assert.equal(platform.publishers[0].options.sei, true);
+});

@@ -135,6 +135,8 @@ export interface EngineEvents {
   readonly publishQualityUpdate: readonly [string, PublishQuality];
   /** (streamID, figures), every 3 s. */
   readonly playQualityUpdate: readonly [string, PlayQuality];
+  /** (streamID, data): came inside a picture, which shows now; only of plays with `isSEIStart`. */
+  readonly playerRecvSEI: readonly [string, Uint8Array];
   /** (streamID, path): 0 RTC, 2 L3; a running play moved, by itself or by `switchPlayingResource`. */
   readonly playerResourceUpdate: readonly [string, Resource];
   /** (userID, up, down), every 2 s: "" = this user, others while a stream of theirs is played. */

@@ -31,6 +31,8 @@ export interface PublisherOptions {
   readonly maxVideoBitrate: number;
   /** Bits per second; 0 = the browser's own choice. */
   readonly maxAudioBitrate: number;
+  /** Pictures carry data (`sendSei`); throws a SanderlingError in a browser that cannot. */
+  readonly sei: boolean;
   /** Three layers of a quarter, half and the full size. */
   readonly simulcast: boolean;
 }
@@ -40,6 +42,8 @@ export interface PublisherPeer {
   /** SDP offer, without candidates: the server answers from where the packets come. */
   offer(): Promise<string>;
   accept(answer: string): Promise<void>;
+  /** Send data with the next picture; only when made with `sei`. */
+  sendSei(data: Uint8Array): void;
   stats(): Promise<readonly StatsEntry[]>;
   close(): void;
 }
@@ -57,6 +61,8 @@ export interface ViewerPeer {
   track(mid: string): MediaStreamTrack | undefined;
   /** RTP timestamp of the newest frame of this section that left the jitter buffer; undefined = none, or not known. */
   newestTimestamp(mid: string): number | undefined;
+  /** Hear the data inside a section's pictures with the RTP timestamp, or no longer; only when made with `sei`. */
+  readSei(mid: string, deliver: ((timestamp: number, data: Uint8Array) => void) | undefined): void;
   /** Milliseconds the jitter buffer should aim at; it holds more when the network needs it. */
   setJitterBuffer(mid: string, targetMs: number): void;
   stats(mids: readonly string[]): Promise<readonly StatsEntry[]>;
@@ -88,6 +94,7 @@ export interface MediaPeers {
     iceServers: readonly IceServer[],
     handler: PeerHandler,
   ): PublisherPeer;
-  createViewer(iceServers: readonly IceServer[], handler: PeerHandler): ViewerPeer;
+  /** `sei`: what is inside its pictures can be read, from the beginning or never. Throws in a browser that cannot. */
+  createViewer(iceServers: readonly IceServer[], handler: PeerHandler, sei: boolean): ViewerPeer;
   createOutput(): PlayOutput;
 }

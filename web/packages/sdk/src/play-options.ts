@@ -28,6 +28,8 @@ export interface PlayOptions {
   readonly jitterBufferTarget?: number;
   /** The same in seconds, the older name. */
   readonly playoutDelayHint?: number;
+  /** Hear the data inside its pictures (`playerRecvSEI`). 1103002 in a browser without RTCRtpScriptTransform. */
+  readonly isSEIStart?: boolean;
   /** With several rooms: in which to play; the first one when not given. */
   readonly roomID?: string;
 }

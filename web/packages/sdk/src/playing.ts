@@ -10,6 +10,7 @@ import { webResource, wireMode, wirePaths, wireStreamType, type PlayOptions, typ
 import type { Platform } from "./platform.js";
 import { playQuality, type PlayCounters, type PlayQuality } from "./quality.js";
 import { RETRY_LIMIT_MS, isPassing } from "./retry.js";
+import { SeiQueue } from "./sei-queue.js";
 import { Showing } from "./showing.js";
 import type { Session } from "./session.js";
 import type { Viewer } from "./viewer.js";
@@ -29,6 +30,7 @@ export interface PlayingHost {
   changed(info: PlayerStateInfo): void;
   quality(streamID: string, figures: PlayQuality): void;
   resource(streamID: string, resource: Resource): void;
+  sei(streamID: string, data: Uint8Array): void;
   /** The play is over for good. */
   done(playing: Playing): void;
 }
@@ -59,6 +61,7 @@ export class Playing {
   #bound: { readonly viewer: Viewer; mids: readonly string[] } | undefined;
   #wasUp = false;
   #counters: PlayCounters | undefined;
+  #sei: SeiQueue | undefined;
 
   constructor(streamID: string, options: PlayOptions, host: PlayingHost) {
     this.streamID = streamID;
@@ -92,6 +95,7 @@ export class Playing {
     this.#bound = undefined;
     this.#counters = undefined;
     this.#showing.pause();
+    this.#sei?.stop();
     if (this.#state === "PLAYING") {
       const text = "interrupted; goes on when the connection is back";
       this.#change("PLAY_REQUESTING", NativeCode.PLAY_INTERRUPTED, text);
@@ -223,6 +227,8 @@ export class Playing {
     const { session } = this.#host;
     try {
       await session.online();
+      if (this.#options.isSEIStart === true) await session.viewing.needSei();
+      if (this.#attempt !== attempt) return;
       const viewer = await session.viewing.current();
       if (this.#attempt !== attempt) return;
       await viewer.reserve(() => this.#host.plays());
@@ -283,6 +289,19 @@ export class Playing {
     const mids = { audio: audio_mid ?? "", video: video_mid ?? "" };
     for (const mid of [mids.audio, mids.video]) if (mid !== "") viewer.peer.setJitterBuffer(mid, target);
     this.#showing.attach(viewer, mids, moves);
+    this.#sei?.stop();
+    this.#sei = undefined;
+    if (this.#options.isSEIStart === true && mids.video !== "") {
+      this.#sei = new SeiQueue(
+        this.#host.platform.clock,
+        viewer,
+        mids.video,
+        (mid) => this.#showing.beginOf(mid),
+        (data) => {
+          this.#host.sei(this.streamID, data);
+        },
+      );
+    }
     return [mids.audio, mids.video].filter((mid) => mid !== "");
   }
 
@@ -297,6 +316,7 @@ export class Playing {
     this.#attempt = {};
     this.#cancelRetry?.();
     this.#showing.stop();
+    this.#sei?.stop();
     this.#bound = undefined;
     if (this.#registered) this.#host.session.post({ type: "stop_play", stream_id: this.streamID });
     this.#registered = false;

@@ -15,6 +15,10 @@ const ID_PATIENCE_MS = 5_000;
 /** Bytes of a stream's extra info (product-facts 5.6): fewer than this. */
 const EXTRA_INFO_LIMIT = 1024;
 
+/** Bytes of data in one picture, and pieces of it a second (product-facts 1.11). */
+const MAX_SEI = 4096;
+const SEI_PER_SECOND = 30;
+
 /** How to publish a stream. */
 export interface PublishOptions {
   /** Codec to prefer: VP8 (default), VP9, AV1 or H264. */
@@ -25,6 +29,8 @@ export interface PublishOptions {
   readonly audioBitrate?: number;
   /** Send three layers (a quarter, half, full size), so that viewers on slow links get a smaller one. */
   readonly simulcast?: boolean;
+  /** Pictures carry data (`sendSEI`); not with VP9. 1103002 in a browser without RTCRtpScriptTransform. */
+  readonly isSEIStart?: boolean;
   /** With several rooms: where to publish; the first one when not given. */
   readonly roomID?: string;
 }
@@ -71,6 +77,7 @@ export class Publishing {
   #renewing = false;
   #wasUp = false;
   #counters: PublishCounters | undefined;
+  #seiTimes: number[] = [];
 
   constructor(
     { streamID, stream, channel }: { readonly streamID: string; readonly stream: MediaStream; readonly channel: number },
@@ -170,6 +177,29 @@ export class Publishing {
       // Gone down with its session: the next request to publish carries it.
       if (!(thrown instanceof SanderlingError && isPassing(thrown) && thrown.retryAfterMs === 0)) throw thrown;
     }
+  }
+
+  /**
+   * Send data with the next picture; false when it is too often (30 a second) or no picture goes out now. 1003043 empty,
+   * 1003044 above 4096 bytes, 1103001 published without `isSEIStart`.
+   */
+  sendSei(data: Uint8Array): boolean {
+    if (data.length === 0) throw new SanderlingError(NativeCode.SEI_EMPTY, "there is nothing to send");
+    if (data.length > MAX_SEI) {
+      const text = `the data has ${String(data.length)} bytes, ${String(MAX_SEI)} allowed`;
+      throw new SanderlingError(NativeCode.SEI_TOO_LONG, text);
+    }
+    if (this.#options.isSEIStart !== true) {
+      throw new SanderlingError(WebErrorCode.PUBLISH_PARAMETER, `stream ${this.streamID} carries no data`, {
+        hint: "publish it with isSEIStart",
+      });
+    }
+    const now = this.#now();
+    this.#seiTimes = this.#seiTimes.filter((at) => now - at < 1_000);
+    if (this.#state !== "PUBLISHING" || this.#seiTimes.length >= SEI_PER_SECOND) return false;
+    this.#seiTimes.push(now);
+    this.#peer?.sendSei(data);
+    return true;
   }
 
   /** Tell the room what camera and microphone do; undefined leaves one as it is. */
@@ -277,6 +307,7 @@ export class Publishing {
         maxVideoBitrate: (this.#options.videoBitrate ?? 0) * 1000,
         maxAudioBitrate: (this.#options.audioBitrate ?? 0) * 1000,
         simulcast: this.#options.simulcast ?? false,
+        sei: this.#options.isSEIStart ?? false,
       },
       session.iceServers,
       {

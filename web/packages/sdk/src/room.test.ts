@@ -352,6 +352,8 @@ test("a dead media connection that had worked is replaced within the session", a
   const offer = made.socket.last("viewer_offer");
   await made.socket.reply({ type: "viewer_answer", seq: offer.seq, answer: "new" });
   assert.deepEqual(made.platform.viewers[1]?.answers, ["new"]);
+  // A play that overtook the offer would be bound to the dead transport.
+  assert.deepEqual(made.socket.sent.slice(-2).map(({ type }) => type), ["viewer_offer", "play"]);
   assert.equal(made.socket.count("play"), 2);
   await playOk(made.socket, "film", 0);
   await made.socket.reply({ type: "player_state", stream_id: "film", state: 2 });

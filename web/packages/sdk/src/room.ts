@@ -249,6 +249,9 @@ export class Room {
       quality: (id, figures) => {
         events.emit("playQualityUpdate", id, figures);
       },
+      sei: (id, data) => {
+        events.emit("playerRecvSEI", id, data);
+      },
       resource: (id, resource) => {
         events.emit("playerResourceUpdate", id, resource);
       },

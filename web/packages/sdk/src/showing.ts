@@ -68,6 +68,11 @@ export class Showing {
     this.#look();
   }
 
+  /** Timestamp of the stream's first frame in a section; undefined while it is not known. */
+  beginOf(mid: string): number | undefined {
+    return this.#begins.get(mid);
+  }
+
   /** What was told of sections is of an earlier binding. */
   forget(): void {
     this.#begins.clear();

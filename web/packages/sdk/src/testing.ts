@@ -100,6 +100,7 @@ export class FakeViewer implements ViewerPeer {
   constructor(
     public iceServers: readonly IceServer[],
     readonly handler: PeerHandler,
+    readonly readsSei: boolean,
   ) {}
 
   useIceServers(iceServers: readonly IceServer[]): void {
@@ -127,6 +128,13 @@ export class FakeViewer implements ViewerPeer {
     return this.timestamps.get(mid);
   }
 
+  readonly sei = new Map<string, (timestamp: number, data: Uint8Array) => void>();
+
+  readSei(mid: string, deliver: ((timestamp: number, data: Uint8Array) => void) | undefined): void {
+    if (deliver === undefined) this.sei.delete(mid);
+    else this.sei.set(mid, deliver);
+  }
+
   setJitterBuffer(mid: string, targetMs: number): void {
     this.targets.set(mid, targetMs);
   }
@@ -142,6 +150,7 @@ export class FakeViewer implements ViewerPeer {
 
 export class FakePublisher implements PublisherPeer {
   closed = false;
+  readonly sei: Uint8Array[] = [];
   answer = "";
 
   constructor(
@@ -157,6 +166,10 @@ export class FakePublisher implements PublisherPeer {
   accept(answer: string): Promise<void> {
     this.answer = answer;
     return Promise.resolve();
+  }
+
+  sendSei(data: Uint8Array): void {
+    this.sei.push(data);
   }
 
   stats(): Promise<readonly StatsEntry[]> {
@@ -217,8 +230,8 @@ export class FakePlatform implements Platform {
       this.publishers.push(made);
       return made;
     },
-    createViewer: (iceServers: readonly IceServer[], handler: PeerHandler): ViewerPeer => {
-      const made = new FakeViewer(iceServers, handler);
+    createViewer: (iceServers: readonly IceServer[], handler: PeerHandler, sei: boolean): ViewerPeer => {
+      const made = new FakeViewer(iceServers, handler, sei);
       this.viewers.push(made);
       return made;
     },

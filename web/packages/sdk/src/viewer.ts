@@ -130,6 +130,7 @@ export class Viewing {
   #maxPlays = Infinity;
   #error: SanderlingError | undefined;
   #losing = false;
+  #sei = false;
 
   constructor(host: ViewingHost) {
     this.#host = host;
@@ -151,8 +152,11 @@ export class Viewing {
     return this.#ready.promise;
   }
 
-  /** A new transport with places for `count` plays in place of the present one; its offer. Throws without WebRTC. */
-  begin(count: number): Promise<string> {
+  /**
+   * A new transport with places for `count` plays in place of the present one; its offer. Throws without WebRTC.
+   * `announced`: requests to play that are sent from now on follow the offer.
+   */
+  begin(count: number, announced = true): Promise<string> {
     this.#viewer?.abandon(new SanderlingError(NativeCode.PLAY_INTERRUPTED, "the viewer transport was replaced"));
     this.#error = undefined;
     this.#losing = false;
@@ -170,14 +174,11 @@ export class Viewing {
           viewer.up = false;
           if (this.#viewer === viewer) this.#failed(viewer);
         },
-      }),
+      }, this.#sei),
       (offer) => this.#host.exchange(offer),
     );
     this.#viewer = viewer;
-    const waiting = this.#ready;
-    this.#ready = deferred();
-    this.#ready.resolve(viewer);
-    waiting.resolve(viewer);
+    if (announced) this.#announce(viewer);
     return viewer.firstOffer(count);
   }
 
@@ -197,10 +198,25 @@ export class Viewing {
 
   /** A new transport within the running session. */
   async replace(count: number): Promise<void> {
-    const offer = await this.begin(count);
+    const offer = await this.begin(count, false);
     const { viewer } = this;
-    const answer = await this.#host.exchange(offer);
+    const exchanged = this.#host.exchange(offer);
+    // On its way: the server knows it before any play that is asked for from here on.
+    if (viewer !== undefined) this.#announce(viewer);
+    const answer = await exchanged;
     if (this.#viewer === viewer) await this.accept(answer);
+  }
+
+  /**
+   * What is inside of pictures is wanted. Browsers can tell from a transport's beginning or never, so that the first such
+   * play has it made anew.
+   */
+  async needSei(): Promise<void> {
+    if (this.#sei) return;
+    this.#sei = true;
+    const viewer = await this.current();
+    await viewer.answered;
+    if (this.#viewer === viewer) this.lose();
   }
 
   /** Give the transport up: plays wait for the next one. */
@@ -223,6 +239,13 @@ export class Viewing {
     this.#ready.reject(error);
     this.#viewer?.abandon(error);
     this.#viewer = undefined;
+  }
+
+  #announce(viewer: Viewer): void {
+    const waiting = this.#ready;
+    this.#ready = deferred();
+    this.#ready.resolve(viewer);
+    waiting.resolve(viewer);
   }
 
   #failed(viewer: Viewer): void {
