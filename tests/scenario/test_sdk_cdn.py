@@ -82,6 +82,26 @@ async def test_a_cdn_that_is_not_there_fails_the_publish() -> None:
         assert hosting.of("publisher")[-1] == ("film", PublisherState.NO_PUBLISH, 1003029)
 
 
+async def test_a_cdn_that_says_nothing_holds_nobody_up() -> None:
+    async with town() as it, showing() as sources:
+        host, stage, _ = await enter(it, "host")
+        _, seats, _ = await enter(it, "viewer")
+        await stage.start_publishing_stream("film", sources)
+        player = await seats.start_playing_stream("film")
+        await player.first_frame(20)
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+            url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live/film"
+            adding = asyncio.create_task(host.add_publish_cdn_url("film", url, 3))
+            pictures = player.video()
+            for _ in range(20):
+                await asyncio.wait_for(anext(pictures), 10)
+            with pytest.raises(PublishError, match="within 3 seconds") as caught:
+                await adding
+            assert caught.value.code == ErrorCode.CDN_TARGET_UPDATE_FAILED
+            for _ in range(20):
+                await asyncio.wait_for(anext(pictures), 10)
+
+
 async def until_relay(room: Room, state: StreamRelayCDNState) -> StreamRelayCDNUpdateReason:
     async for event in room.events(PublisherRelayCDNStateUpdate):
         for info in event.infos:

@@ -98,6 +98,7 @@ class Relays:
             raise _target_error("it is relayed to this URL already")
         loop = asyncio.get_running_loop()
         taken = self._adding[url] = loop.create_future()
+        taken.add_done_callback(_retrieve)
 
         def up() -> None:
             if not taken.done():
@@ -228,3 +229,8 @@ class CDNPublishing:
 
 def _target_error(message: str, *, hint: str = "") -> PublishError:
     return PublishError(ErrorCode.CDN_TARGET_UPDATE_FAILED, message, hint=hint)
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,10 +1,13 @@
-"""A stream pushed to an RTMP server: H.264 and AAC in FLV, encoded and sent on a thread of its own."""
+"""A stream pushed to an RTMP server: H.264 and AAC in FLV, encoded on a thread, sent by a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import queue
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 
 from sanderling.sdk.config import PublisherConfig
 from sanderling.sdk.frames import PixelFormat, VideoFrame
+from sanderling.sdk.rtmp_sender import PATIENCE
 
 __all__ = ["RtmpPush"]
 
@@ -34,7 +38,6 @@ MAX_WAITING = 120
 GAP_NS = 200_000_000
 """Sound that is this late was interrupted: silence takes its place."""
 KEY_FRAME_SECONDS = 2
-OPEN_TIMEOUT = 10.0
 GOODBYE = 3.0
 """Seconds for which the end of the thread is waited for."""
 
@@ -98,15 +101,45 @@ class RtmpPush:
             first = self._first()
             if first is None:
                 return
-            with av.open(self._url, "w", format="flv", timeout=OPEN_TIMEOUT) as container:
+            # A session of its own: Ctrl-C reaches the program alone, which says goodbye.
+            with subprocess.Popen(
+                [sys.executable, "-m", "sanderling.sdk.rtmp_sender"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                start_new_session=True,
+            ) as sender:
+                listening = threading.Thread(
+                    target=self._listen, args=(sender,), name="sanderling-rtmp", daemon=True
+                )
+                listening.start()
+                try:
+                    self._feed(sender, first)
+                finally:
+                    if sender.stdin is not None:
+                        sender.stdin.close()
+                    listening.join()
+        except (av.FFmpegError, OSError) as error:
+            self._lost(error.strerror or str(error))
+        except Exception as error:
+            log.exception("pushing to an RTMP server failed")
+            self._lost(str(error))
+
+    def _feed(
+        self, sender: subprocess.Popen[bytes], first: VideoFrame | tuple[int, NDArray[np.int16], int]
+    ) -> None:
+        pipe = _Pipe(sender)
+        try:
+            pipe.write(self._url.encode() + b"\n")
+            options = {"flush_packets": "1", "flvflags": "no_duration_filesize"}
+            with av.open(pipe, "w", format="flv", options=options) as container:
                 muxer = _Muxer(
                     container,
                     self._config,
                     first if isinstance(first, VideoFrame) else None,
                     audio=self._has_audio,
                 )
-                container.start_encoding()  # connects
-                self._on_up()
                 item: VideoFrame | tuple[int, NDArray[np.int16], int] | None = first
                 while not self._stopped.is_set():
                     if isinstance(item, VideoFrame):
@@ -115,11 +148,22 @@ class RtmpPush:
                         muxer.sound(*item)
                     item = self._waiting.get()
                 muxer.flush()
-        except (av.FFmpegError, OSError) as error:
-            self._lost(error.strerror or str(error))
-        except Exception as error:
-            log.exception("pushing to an RTMP server failed")
-            self._lost(str(error))
+        except BrokenPipeError:
+            pass  # the sender has ended, and says why
+
+    def _listen(self, sender: subprocess.Popen[bytes]) -> None:
+        """What the sender says."""
+        why = ""
+        if sender.stdout is not None:
+            for line in sender.stdout:
+                what, _, rest = line.decode(errors="replace").strip().partition(" ")
+                if what == "up":
+                    self._on_up()
+                elif what == "lost":
+                    why = rest
+        if sender.wait() == -signal.SIGALRM:
+            why = f"it took nothing for {PATIENCE} seconds"
+        self._lost(why or "the sender ended")
 
     def _first(self) -> VideoFrame | tuple[int, NDArray[np.int16], int] | None:
         """The first picture, whose size the stream has; the first sound of a stream without pictures."""
@@ -132,7 +176,22 @@ class RtmpPush:
     def _lost(self, why: str) -> None:
         if not self._stopped.is_set():
             self._stopped.set()
+            self._put(None)
             self._on_lost(why)
+
+
+class _Pipe:
+    """The sender's input as PyAV writes to it."""
+
+    def __init__(self, sender: subprocess.Popen[bytes]) -> None:
+        assert sender.stdin is not None
+        self._stream = sender.stdin
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stream.write(rest) :]
+        return len(data)
 
 
 class _Muxer:
