@@ -21,6 +21,8 @@ from sanderling import (
     PlayerSei,
     PlayerState,
     PublisherConfig,
+    PublisherState,
+    ResourceMode,
     Room,
     SanderlingError,
     User,
@@ -86,7 +88,7 @@ async def test_who_has_the_key_sees_and_hears_also_when_late(codec: VideoCodec) 
                     break
         # The server begins the late play with a key frame that it kept, or has one made, without the key.
         late.set_play_stream_decryption_key("film", KEY)
-        second = await late.start_playing_stream("film")
+        second = await late.start_playing_stream("film", PlayerConfig(resource_mode=ResourceMode.ONLY_L3))
         assert abs(brightness(await second.first_frame(20)) - 200) <= 4
         # Who has no key gets no noise either.
         blind = await plain.start_playing_stream("film")
@@ -138,6 +140,23 @@ async def test_the_key_changes_at_the_players_first_and_no_picture_is_lost() -> 
         # The former one does not count any more.
         host.set_publish_stream_encryption_key(KEY)
         await told.until_call("player", "film", PlayerState.PLAYING, ErrorCode.DECRYPTION_FAILED)
+
+
+async def test_a_transport_made_anew_goes_on_encrypting() -> None:
+    async with town() as it, showing() as sources:
+        host, stage, hosting = await enter(it, "host")
+        viewer, seats, told = await enter(it, "viewer")
+        host.set_publish_stream_encryption_key(KEY)
+        publisher = await stage.start_publishing_stream("film", sources)
+        viewer.set_play_stream_decryption_key("film", KEY)
+        player = await seats.start_playing_stream("film")
+        pictures = player.video()
+        await anext(pictures)
+        publisher.interrupted(held=True)  # as when its connection to the server is lost
+        await hosting.until(lambda: hosting.of("publisher")[-1][1] is PublisherState.PUBLISHING)
+        for _ in range(20):
+            await asyncio.wait_for(anext(pictures), 20)
+        assert ("film", PlayerState.PLAYING, ErrorCode.DECRYPTION_FAILED) not in told.of("player")
 
 
 async def test_encryption_begins_and_ends_while_a_stream_runs() -> None:
