@@ -250,8 +250,14 @@ test("networks are graded, told every two seconds, and reported to those who pla
   await settle();
   await socket.reply({ type: "publish_ok", seq: socket.last("publish").seq, stream_id: "mine", answer: "go" });
   await socket.reply({ type: "publisher_state", stream_id: "mine", state: 2 });
+  await socket.reply({ type: "play_ok", seq: socket.last("play").seq, stream_id: "film", slot: 0, resource_mode: 3, video_mid: "v0" });
   await platform.clock.advance(2_000);
   assert.deepEqual([socket.last("report_quality").up, socket.last("report_quality").down], [5, 5]);
+  assert.deepEqual([socket.last("report_quality").rtt_ms, socket.last("report_quality").lost_permille], [0, 0]);
+  await platform.clock.advance(6_000);
+  // From the second look at the transport on there are figures: a round trip of 40 ms, one packet of four lost.
+  assert.deepEqual([socket.last("report_quality").rtt_ms, socket.last("report_quality").lost_permille], [40, 250]);
+  assert.equal(socket.last("report_quality").up, 3);
   heard.length = 0;
   await socket.reply({ type: "network_quality", user_id: "alice", up: 0, down: 1 });
   await platform.clock.advance(8_000);

@@ -89,7 +89,9 @@ export class Monitor {
     const publishing = this.#host.publishings().some(({ state }) => state === "PUBLISHING");
     const playing = this.#host.playings().some(({ state }) => state === "PLAYING");
     if (publishing || playing) this.#host.network("", up, down);
-    if (publishing && this.#host.session.isOnline) this.#host.session.post({ type: "report_quality", up, down });
+    if (publishing && this.#host.session.isOnline) {
+      this.#host.session.post({ type: "report_quality", up, down, ...this.#way() });
+    }
     const played = this.#host.playedUsers();
     for (const [userID, missed] of [...this.#reports]) {
       if (!played.has(userID)) {
@@ -100,6 +102,19 @@ export class Monitor {
       if (missed === 1) this.#host.network(userID, UNKNOWN, UNKNOWN);
       else if (missed === LOST_REPORTS) this.#host.network(userID, DEAD, DEAD);
     }
+  }
+
+  /** What lies between this user and the server: players add it to what lies behind. 0 = not known. */
+  #way(): { readonly rtt_ms: number; readonly lost_permille: number } {
+    const figures = this.#host.publishings().flatMap((one) => one.figures ?? []);
+    const most = (values: readonly number[], limit: number): number => Math.round(Math.min(Math.max(0, ...values), limit));
+    return {
+      rtt_ms: most(figures.map(({ currentRoundTripTime }) => currentRoundTripTime), 60_000),
+      lost_permille: most(
+        figures.flatMap(({ video, audio }) => [10 * video.videoPacketsLostRate, 10 * audio.audioPacketsLostRate]),
+        1_000,
+      ),
+    };
   }
 
   #up(): NetworkLevel {

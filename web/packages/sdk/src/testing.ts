@@ -173,7 +173,11 @@ export class FakePublisher implements PublisherPeer {
   }
 
   stats(): Promise<readonly StatsEntry[]> {
-    return Promise.resolve([{ type: "outbound-rtp", kind: "video", framesEncoded: 1 }]);
+    return Promise.resolve([
+      { type: "outbound-rtp", kind: "video", framesEncoded: 1 },
+      { type: "remote-inbound-rtp", kind: "video", packetsLost: 1, fractionLost: 0.25 },
+      { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.04 },
+    ]);
   }
 
   close(): void {
