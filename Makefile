@@ -180,7 +180,7 @@ test: check test-rust test-web wheel-test test-python
 wheel: build
 	@rm -rf dist
 	@$(STEP) 'wheel' $(RUN) -m maturin build --release --locked --quiet --out dist
-	@$(RUN) build/slim.py
+	@$(RUN) build/slim.py dist
 
 wheel-test: wheel
 	@$(STEP) 'wheel in a new venv' $(RUN) build/wheel_test.py
