@@ -316,10 +316,7 @@ class Admission:
             raise RoomError(
                 ErrorCode.ROOM_COUNT_EXCEEDED, "this connection is logged in already", hint="open another one"
             )
-        farewell = self._context.farewells.get(message.session_id)
-        if farewell is not None and hmac.compare_digest(farewell.secret.encode(), message.secret.encode()):
-            connection.send(farewell.kicked)
-            connection.outbox.close("kicked")
+        if self._said_farewell(connection, message):
             return
         member = self._context.members.get(message.session_id)
         if (
@@ -330,7 +327,7 @@ class Admission:
         ):
             raise self._unresumable("there is no such session (any more)")
         project = await self._context.storage.project(member.app_id)
-        if connection.closed:
+        if connection.closed or (member.left and self._said_farewell(connection, message)):
             return
         if member.left or project is None:
             raise self._unresumable("there is no such session (any more)")
@@ -339,10 +336,35 @@ class Admission:
         member.connection = connection
         member.mailbox.detach()
         if former is not None:
-            # Its client has given it up; whatever it still reads belongs to nobody.
+            # Its client has given it up; whatever it still reads belongs to nobody. A request under way is the
+            # session's: it is carried out to its end, and answered here.
             former.member = None
+            former.kept = True
             former.outbox.close("resumed elsewhere")
+        try:
+            await self._take_over(connection, member, message)
+        except BaseException:
+            self._not_taken_over(connection, member)
+            raise
+
+    def _not_taken_over(self, connection: Connection, member: Member) -> None:
+        """A connection that ended before it had the session it was to have: nobody else looks after that."""
+        if member.connection is connection and connection.member is not member and not member.left:
+            self._presence.lost(member)
+
+    def _said_farewell(self, connection: Connection, message: Resume) -> bool:
+        """Whether the session was ended by others: its client is told so, and the connection closed."""
+        farewell = self._context.farewells.get(message.session_id)
+        if farewell is None or not hmac.compare_digest(farewell.secret.encode(), message.secret.encode()):
+            return False
+        connection.send(farewell.kicked)
+        connection.outbox.close("kicked")
+        return True
+
+    async def _take_over(self, connection: Connection, member: Member, message: Resume) -> None:
         async with member.turn:  # A request of the former connection may still be under way.
+            if member.left and self._said_farewell(connection, message):
+                return
             check_present(member)
             if member.connection is not connection or connection.closed:
                 raise self._unresumable("the session was resumed elsewhere meanwhile")

@@ -119,7 +119,8 @@ class RoomContext:
     members: dict[str, Member] = field(default_factory=dict)
     """Connected here or on their way back, by session."""
     farewells: dict[str, Farewell] = field(default_factory=dict)
-    """Sessions that were ended while their client was away, by session, for as long as it may ask for them."""
+    """Resumable sessions that were ended by others, by session, while their client might have resumed them; the last
+    ``MOST_FAREWELLS``."""
     publishers: dict[int, tuple[Member, Publication]] = field(default_factory=dict)
     """By session number in the engine."""
     viewers: dict[int, Member] = field(default_factory=dict)

@@ -39,6 +39,9 @@ COUNT_EVERY_S = 30.0
 MEDIA_MARGIN_S = 0.5
 """How long after the loss of a connection media must have come to show that only the connection was lost: packets
 of a client that died with it may be on their way for so long. Lower takes dead clients for live ones."""
+MOST_FAREWELLS = 20_000
+"""Sessions ended by others of which is remembered why: 90 s of 200 replaced a second. Of about 500 bytes each; from
+there on the oldest go first, and a client of one that went logs in anew."""
 
 
 class Presence:
@@ -172,7 +175,8 @@ class Presence:
             )
             return
         kicked = Kicked(event.code, event.message, origin=event.origin, custom_reason=event.custom_reason)
-        if member.resumable and member.connection is None:
+        if member.resumable:
+            # Also when it has a connection: that may be dead without anybody knowing it yet.
             self._keep_farewell(member, kicked)
         self.leave_soon(member, StreamDeleteReason(event.delete_reason), custom_reason=event.custom_reason)
         member.send_uncounted(kicked)
@@ -180,6 +184,8 @@ class Presence:
 
     def _keep_farewell(self, member: Member, kicked: Kicked) -> None:
         context = self._context
+        if len(context.farewells) >= MOST_FAREWELLS:
+            del context.farewells[next(iter(context.farewells))]
         context.farewells[member.session_id] = Farewell(member.secret, kicked)
         context.agenda.at(
             context.steady() + context.resume_s, partial(self._forget_farewell, member.session_id)
@@ -196,6 +202,9 @@ class Presence:
         member.connection = None
         member.lost_at = now
         member.mailbox.detach()
+        if member.watch is not None:
+            member.watch.cancel()
+            member.watch = None
         if silent:
             self._away(member, StreamDeleteReason.HEARTBEAT_TIMEOUT)
         self._watch(member)
