@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from interop.aiortc_peer import aiortc_peer
 from scenario.signalling import LIMIT_S, Stage, stage
 from scenario.whip_client import SDP, Endpoint, peer, post, session
 
@@ -52,7 +53,7 @@ async def packets(on: Stage) -> int:
 
 
 @pytest.mark.skipif("whip" not in av.formats_available, reason="this PyAV has no WHIP muxer")
-async def test_ffmpeg_publishes_and_is_heard(tmp_path: Path) -> None:
+async def test_ffmpeg_publishes_and_is_seen_and_heard(tmp_path: Path) -> None:
     write_certificate(tmp_path)
     async with stage() as on, httpx.AsyncClient(timeout=LIMIT_S) as http:
         bob = await on.logged_in("bob")
@@ -80,6 +81,15 @@ async def test_ffmpeg_publishes_and_is_heard(tmp_path: Path) -> None:
                     urljoin(whep.url, countered.headers["location"]), headers=whep.headers()
                 )
                 assert gone.status_code == 200
+            # An independent decoder shows its pictures.
+            async with aiortc_peer("recvonly") as watcher, session(http, whep, watcher):
+                await watcher.received(pictures=20, blocks=20)
+                left, right = watcher.greys()
+                assert abs(left - right) < 4, "the encoder's pictures are of one grey each"
+                shown = {
+                    round(float(picture.to_ndarray(format="gray")[90, 160])) for picture in watcher.pictures
+                }
+                assert len(shown) >= 10, "the greys change from picture to picture"
             # Its sound plays; its pictures arrive with it.
             async with peer("recvonly", video=False) as listener, session(http, whep, listener):
                 async with asyncio.timeout(LIMIT_S):
