@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use sanderling_media::{AudioLevel, Codec, Kind, PictureNumbers, PlayoutDelay};
+use sanderling_media::{
+    AudioLevel, Codec, DependencyDescriptor, Kind, PictureNumbers, PlayoutDelay,
+};
 use sanderling_rtc::{Certificate, EgressViewer, Event, Header, Session, Str0mViewer, WriteError};
 use str0m::media::KeyframeRequestKind;
 use str0m::rtp::{ExtensionValues, RtpPacket};
 
+use crate::rig::descriptor::Descriptor;
 use crate::rig::{Batch, Engine, Rig, packet, path, track};
 use crate::{config, vector};
 
@@ -23,30 +26,52 @@ fn header(sequence: u64, timestamp: u32) -> Header {
     }
 }
 
+/// One packet's payload: a descriptor with a number of 15 bits and a TL0 index, where the codec has them in there.
+fn payload(codec: Codec, number: u64, part: u64, size: usize) -> Vec<u8> {
+    let (key, low) = (number.is_multiple_of(25), number as u8);
+    let mut payload = match codec {
+        Codec::Vp9 => {
+            // I, L and B or E; P unless it is a key frame.
+            let edges = if part == 0 { 0x08 } else { 0 } | if part == 2 { 0x04 } else { 0 };
+            vec![0xa0 | edges | u8::from(!key) << 6, 0x80 | 0x11, low, 0, 7]
+        }
+        // Z beyond the first packet, Y before the last, one element, N with a key frame.
+        Codec::Av1 => match part {
+            0 => vec![0x50 | u8::from(key) << 3, if key { 0x0a } else { 0x32 }],
+            1 => vec![0xd0],
+            _ => vec![0x90],
+        },
+        _ => {
+            let start = if part == 0 { 0x90 } else { 0x80 };
+            vec![start, 0xe0, 0x80 | 0x11, low, 7, 0x20, u8::from(!key)]
+        }
+    };
+    payload.resize(payload.len() + size, low);
+    payload
+}
+
+/// What AV1 has in a header extension instead, with the structure of a key frame.
+fn descriptor(number: u64, part: u64) -> Option<DependencyDescriptor> {
+    let edges = if part == 0 { 0x80 } else { 0 } | if part == 2 { 0x40 } else { 0 };
+    let mut bytes = vec![edges, 0x11, number as u8];
+    if part == 0 && number.is_multiple_of(25) {
+        bytes.push(0x80);
+        bytes.resize(90, 0x55);
+    }
+    DependencyDescriptor::new(&bytes)
+}
+
 /// A second and a half of pictures with sound; every value that a header or a payload can take is taken once.
-fn play<S: Engine>(rig: &mut Rig<S>, slot: u16) {
+fn play<S: Engine>(rig: &mut Rig<S>, slot: u16, codec: Codec) {
     for number in 0..50_u64 {
         let key = number % 25 == 0;
         let size = [1, 40, 700, 1_150][number as usize % 4];
         for part in 0..3_u64 {
-            let mut payload = vec![
-                0x90,
-                0xe0,
-                0x80 | 0x11,
-                number as u8,
-                7,
-                0x20,
-                u8::from(!key),
-            ];
-            payload[0] = if part == 0 { 0x90 } else { 0x80 };
-            payload.resize(7 + size, number as u8);
-            let mut video = packet(
-                Codec::Vp8,
-                rig.now,
-                65_000 + number * 3 + part,
-                90,
-                &payload,
-            );
+            let payload = payload(codec, number, part, size);
+            let mut video = packet(codec, rig.now, 65_000 + number * 3 + part, 90, &payload);
+            if codec == Codec::Av1 {
+                video.extensions.dependency = descriptor(number, part);
+            }
             video.marker = part == 2;
             video.extensions.orientation = (part == 2 && key).then_some(number as u8 / 25 + 1);
             video.extensions.capture_unix_ns =
@@ -54,8 +79,8 @@ fn play<S: Engine>(rig: &mut Rig<S>, slot: u16) {
             video.extensions.content_type = (number == 7).then_some(1);
             let picture = (number > 10).then_some(PictureNumbers {
                 number: Some(0x1000 + number as u16),
-                bits: 15,
-                tl0_index: Some(number as u8),
+                bits: if codec == Codec::Av1 { 16 } else { 15 },
+                tl0_index: (codec != Codec::Av1).then_some(number as u8),
             });
             let header = Header {
                 picture,
@@ -106,9 +131,13 @@ fn essence(packet: &RtpPacket) -> (u32, u64, u32, u8, bool, Vec<u8>, ExtensionVa
 
 /// Everything that a client got, in an order that repairs do not change.
 fn received<S: Engine>(rig: &Rig<S>) -> Vec<String> {
-    let mut all: Vec<_> = rig.seen.received.iter().map(essence).collect();
-    all.sort_by_key(|packet| (packet.0, packet.1));
-    all.iter().map(|packet| format!("{packet:?}")).collect()
+    let mut all: Vec<_> = rig.seen.received.iter().collect();
+    all.sort_by_key(|packet| (*packet.header.ssrc, *packet.seq_no));
+    let all = all.into_iter().map(|packet| {
+        let descriptor = packet.header.ext_vals.user_values.get::<Descriptor>();
+        format!("{:?} {descriptor:?}", essence(packet))
+    });
+    all.collect()
 }
 
 fn both(lose: fn(usize) -> bool) -> (Rig<EgressViewer>, Rig<Str0mViewer>) {
@@ -116,8 +145,8 @@ fn both(lose: fn(usize) -> bool) -> (Rig<EgressViewer>, Rig<Str0mViewer>) {
     let mut ours = Rig::connected(now, &certificate, 2);
     let mut oracle = Rig::connected(now, &certificate, 2);
     (ours.lose, oracle.lose) = (lose, lose);
-    play(&mut ours, 1);
-    play(&mut oracle, 1);
+    play(&mut ours, 1, Codec::Vp8);
+    play(&mut oracle, 1, Codec::Vp8);
     (ours, oracle)
 }
 
@@ -138,6 +167,26 @@ fn the_same_packets_give_the_client_the_same_media() {
 }
 
 #[test]
+fn the_same_packets_of_other_codecs_give_the_client_the_same_media() {
+    let certificate = Certificate::generate().unwrap();
+    for codec in [Codec::Vp9, Codec::Av1] {
+        let now = Instant::now();
+        let mut ours = Rig::<EgressViewer>::speaking(now, &certificate, 2, codec);
+        let mut oracle = Rig::<Str0mViewer>::speaking(now, &certificate, 2, codec);
+        play(&mut ours, 1, codec);
+        play(&mut oracle, 1, codec);
+        let (ours, oracle) = (received(&ours), received(&oracle));
+        assert_eq!(oracle.len(), 200, "{codec}");
+        for (ours, oracle) in ours.iter().zip(&oracle) {
+            assert_eq!(ours, oracle, "{codec}");
+        }
+        assert_eq!(ours.len(), oracle.len(), "{codec}");
+        let described = ours.iter().filter(|packet| packet.contains("Descriptor"));
+        assert_eq!(described.count() > 0, codec == Codec::Av1);
+    }
+}
+
+#[test]
 fn both_versions_of_dtls_carry_media() {
     use str0m::config::DtlsVersion;
     let certificate = Certificate::generate().unwrap();
@@ -155,7 +204,7 @@ fn both_versions_of_dtls_carry_media() {
         assert!(
             rig.session.bind(0, &track(Codec::Vp8)) && rig.session.bind(0, &track(Codec::Opus))
         );
-        play(&mut rig, 0);
+        play(&mut rig, 0, Codec::Vp8);
         assert_eq!(rig.seen.received.len(), 200);
     }
 }
@@ -254,7 +303,7 @@ fn a_worker_that_is_late_is_no_queue_on_the_path() {
 fn requests_for_key_frames_name_their_slot() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 2);
-    play(&mut rig, 1);
+    play(&mut rig, 1, Codec::Vp8);
     rig.events.clear();
     for kind in [KeyframeRequestKind::Pli, KeyframeRequestKind::Fir] {
         rig.ask_for_key_frame(rig.mids[3], kind);
@@ -276,7 +325,7 @@ fn requests_for_key_frames_name_their_slot() {
 fn a_goodbye_reaches_the_client_and_the_clients_reaches_us() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
-    play(&mut rig, 0);
+    play(&mut rig, 0, Codec::Vp8);
     let mut batch = Batch(Vec::new(), Duration::ZERO);
     rig.session.close(rig.now, &mut batch);
     assert_eq!(batch.0.len(), 2, "BYE and close_notify");
@@ -323,7 +372,7 @@ fn what_cannot_be_sent_is_refused() {
 fn damaged_and_repeated_datagrams_do_a_connection_no_harm() {
     let certificate = Certificate::generate().unwrap();
     let mut rig: Rig<EgressViewer> = Rig::connected(Instant::now(), &certificate, 1);
-    play(&mut rig, 0);
+    play(&mut rig, 0, Codec::Vp8);
     let before = rig.session.statistics();
     let sent = std::mem::take(&mut rig.sent);
     assert!(sent.len() > 40, "checks, handshake and reports");

@@ -8,7 +8,8 @@ use str0m::RtcConfig;
 use str0m::media::Direction;
 use str0m::rtp::{ExtensionValues, RtpWrite};
 
-use crate::rig::{Descriptor, Engine, Rig, packet, track, with_descriptors};
+use crate::rig::descriptor::{Descriptor, with_descriptors};
+use crate::rig::{Engine, Rig, packet, track};
 use crate::{config, vector};
 
 /// Payload of the codec with a number, 15 bits wide where it stands in the payload.

@@ -1,5 +1,7 @@
 //! A viewer's session and a str0m client on one virtual link, in memory and in virtual time.
 
+pub mod descriptor;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use str0m::change::SdpAnswer;
 use str0m::channel::ChannelId;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol as Str0mProtocol, Receive};
-use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues, RtpPacket};
+use str0m::rtp::RtpPacket;
 use str0m::{Candidate, Input, Output as RtcOutput, Rtc, RtcConfig};
 
 /// One way of the link.
@@ -255,6 +257,26 @@ impl<S: Engine> Rig<S> {
         rig
     }
 
+    /// A connected client that speaks every codec, with one of them and Opus bound to every slot.
+    pub fn speaking(now: Instant, certificate: &Certificate, slots: usize, codec: Codec) -> Self {
+        let codecs: fn(RtcConfig) -> RtcConfig = |config| {
+            let config = config.clear_codecs().enable_opus(true).enable_vp8(true);
+            descriptor::with_descriptors(config.enable_vp9(true).enable_av1(true))
+        };
+        let direction = Direction::RecvOnly;
+        let change = descriptor::allow_long;
+        let mut rig = Self::in_direction(now, certificate, slots, direction, None, codecs, change);
+        rig.run(Duration::from_millis(500));
+        assert!(rig.seen.connected, "{} did not connect", S::NAME);
+        for slot in 0..rig.session.slots() {
+            for codec in [Codec::Opus, codec] {
+                assert!(rig.session.bind(slot, &track(codec)));
+                rig.session.repair_from(slot, codec.kind(), &rig.store);
+            }
+        }
+        rig
+    }
+
     /// A connected client with a slot that has opened a data channel.
     pub fn talking(now: Instant, certificate: &Certificate) -> Self {
         let set_up: fn(RtcConfig) -> RtcConfig =
@@ -274,8 +296,7 @@ impl<S: Engine> Rig<S> {
         direction: Direction,
         codecs: fn(RtcConfig) -> RtcConfig,
     ) -> Self {
-        let allow_long: fn(String) -> String =
-            |offer| offer.replace("t=0 0\r\n", "t=0 0\r\na=extmap-allow-mixed\r\n");
+        let allow_long = descriptor::allow_long;
         let mut rig = Self::in_direction(now, certificate, 1, direction, None, codecs, allow_long);
         rig.run(Duration::from_millis(500));
         assert!(rig.seen.connected, "{} did not connect", S::NAME);
@@ -451,48 +472,5 @@ impl sanderling_rtc::Batch for Batch {
 
     fn leaves_at(&self, now: Instant) -> Instant {
         now + self.1
-    }
-}
-
-const DESCRIPTOR_URI: &str =
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
-
-/// The bytes of a dependency descriptor, as the client got them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Descriptor(pub Vec<u8>);
-
-/// Add the descriptors to what a client speaks.
-pub fn with_descriptors(config: RtcConfig) -> RtcConfig {
-    let descriptors = Extension::with_serializer(DESCRIPTOR_URI, Descriptors);
-    config.set_extension(11, descriptors)
-}
-
-#[derive(Debug)]
-struct Descriptors;
-
-impl ExtensionSerializer for Descriptors {
-    fn write_to(&self, buf: &mut [u8], values: &ExtensionValues) -> usize {
-        let descriptor = values.user_values.get::<Descriptor>();
-        descriptor.map_or(0, |Descriptor(bytes)| {
-            buf[..bytes.len()].copy_from_slice(bytes);
-            bytes.len()
-        })
-    }
-
-    fn requires_two_byte_form(&self, values: &ExtensionValues) -> bool {
-        values.user_values.get::<Descriptor>().is_some()
-    }
-
-    fn parse_value(&self, buf: &[u8], values: &mut ExtensionValues) -> bool {
-        values.user_values.set(Descriptor(buf.to_vec()));
-        true
-    }
-
-    fn is_video(&self) -> bool {
-        true
-    }
-
-    fn is_audio(&self) -> bool {
-        false
     }
 }

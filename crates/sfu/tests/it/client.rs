@@ -11,6 +11,9 @@ use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
+#[path = "../../../rtc/tests/rig/descriptor.rs"]
+pub mod descriptor;
+
 pub struct Client {
     pub protocol: Protocol,
     pub rtc: Rtc,
@@ -95,7 +98,7 @@ impl Client {
             let (offer, pending) = api.apply().unwrap();
             self.pending = Some(pending);
             self.mids.extend(&mids);
-            return (offer.to_sdp_string(), mids);
+            return (descriptor::allow_long(offer.to_sdp_string()), mids);
         }
     }
 
@@ -115,7 +118,7 @@ impl Client {
         );
         let (offer, pending) = api.apply().unwrap();
         self.pending = Some(pending);
-        (offer.to_sdp_string(), mid)
+        (descriptor::allow_long(offer.to_sdp_string()), mid)
     }
 
     /// One VP8 frame of one packet on a layer; `size` in bytes tells the layers apart.
@@ -127,11 +130,36 @@ impl Client {
         key: bool,
         size: usize,
     ) {
+        self.send_layer_of(Codec::Vp8, now, layer, timestamp, key, size);
+    }
+
+    /// The same of another codec, with numbers where the codec has them.
+    pub fn send_layer_of(
+        &mut self,
+        codec: Codec,
+        now: Instant,
+        layer: (Mid, &str),
+        timestamp: u32,
+        key: bool,
+        size: usize,
+    ) {
         let (mid, rid) = layer;
         let pt = self.rtc.media(mid).unwrap().remote_pts()[0];
         self.picture = (self.picture + 1) & 0x7fff;
-        let [high, low] = (self.picture | 0x8000).to_be_bytes();
-        let mut payload = vec![0x90, 0x80, high, low, u8::from(!key)];
+        let [high, low] = self.picture.to_be_bytes();
+        let mut values = ExtensionValues::default();
+        let mut payload = match codec {
+            // I, L, B and E; P unless it is a key frame; layers; TL0PICIDX.
+            Codec::Vp9 => vec![0xac | u8::from(!key) << 6, 0x80 | high, low, 0, low],
+            Codec::Av1 => {
+                let mut bytes = vec![0xc0, high, low];
+                // The structure of a key frame.
+                bytes.extend_from_slice(if key { &[0x80; 20] } else { &[] });
+                values.user_values.set(descriptor::Descriptor(bytes));
+                vec![0x10 | u8::from(key) << 3, if key { 0x0a } else { 0x32 }]
+            }
+            _ => vec![0x90, 0x80, 0x80 | high, low, u8::from(!key)],
+        };
         payload.resize(size, 0);
         let number = self.layer_sequence.entry(rid.to_owned()).or_insert(1000);
         *number += 1;
@@ -141,7 +169,7 @@ impl Client {
             .stream_tx_by_mid(mid, Some(rid.into()))
             .expect("a layer that was agreed on");
         let write = RtpWrite::new(pt, sequence.into(), timestamp, now, payload);
-        stream.write_rtp(write.marker(true).nackable(true));
+        stream.write_rtp(write.marker(true).nackable(true).ext_vals(values));
         self.drive(now);
     }
 

@@ -3,26 +3,40 @@
 use std::time::Duration;
 
 use sanderling_sfu::{Command, Event, LayerChoice, Reason, SessionId, StreamId};
+use str0m::RtcConfig;
+use str0m::format::Codec;
 use str0m::media::Mid;
 use str0m::rtp::RtpPacket;
 
+use crate::client::descriptor::{Descriptor, with_descriptors};
 use crate::client::{Client, FRAME};
 use crate::network::Network;
 
 const LOW: usize = 120;
 const HIGH: usize = 600;
 
+const CODECS: [Codec; 3] = [Codec::Vp8, Codec::Vp9, Codec::Av1];
+
+/// A client that speaks one codec for pictures.
+fn only(config: RtcConfig, codec: Codec) -> RtcConfig {
+    let config = config.clear_codecs().enable_opus(true);
+    match codec {
+        Codec::Vp9 => config.enable_vp9(true),
+        Codec::Av1 => with_descriptors(config.enable_av1(true)),
+        _ => config.enable_vp8(true),
+    }
+}
+
 /// A publisher of two layers.
 struct Publisher {
+    codec: Codec,
     video: Mid,
     frames: usize,
 }
 
 impl Publisher {
-    fn open(net: &mut Network) -> Self {
-        let mut client = Client::new(net.now, "198.51.100.1:5000", |config| {
-            config.clear_codecs().enable_vp8(true)
-        });
+    fn open(net: &mut Network, codec: Codec) -> Self {
+        let mut client = Client::new(net.now, "198.51.100.1:5000", |config| only(config, codec));
         let (offer, video) = client.offer_layers(&["lo", "hi"]);
         let event = net.command(0, |ticket| Command::OpenPublisher {
             ticket,
@@ -35,7 +49,11 @@ impl Publisher {
         };
         client.answer(net.now, &sdp);
         net.clients.push(client);
-        Self { video, frames: 0 }
+        Self {
+            codec,
+            video,
+            frames: 0,
+        }
     }
 
     /// Send frames on both layers; key frames on both whenever one is asked for.
@@ -45,8 +63,9 @@ impl Publisher {
             let ticks = (now - net.start).as_millis() as u32 * 90;
             let client = &mut net.clients[0];
             let key = std::mem::take(&mut client.key_frame_requests) > 0 || self.frames == 0;
-            client.send_layer(now, (self.video, "lo"), ticks, key, LOW);
-            client.send_layer(now, (self.video, "hi"), ticks.wrapping_add(777), key, HIGH);
+            let (codec, high) = (self.codec, ticks.wrapping_add(777));
+            client.send_layer_of(codec, now, (self.video, "lo"), ticks, key, LOW);
+            client.send_layer_of(codec, now, (self.video, "hi"), high, key, HIGH);
             self.frames += 1;
             net.run(FRAME);
         }
@@ -63,6 +82,28 @@ fn choose(net: &mut Network, viewer: u64, stream: u64, choice: LayerChoice) -> E
     })
 }
 
+/// Number of a packet's picture.
+fn picture(codec: Codec, packet: &RtpPacket) -> u16 {
+    let descriptor = packet.header.ext_vals.user_values.get::<Descriptor>();
+    let (high, low) = match codec {
+        Codec::Vp9 => (packet.payload[1] & 0x7f, packet.payload[2]),
+        Codec::Av1 => {
+            let Descriptor(bytes) = descriptor.expect("a descriptor with every packet");
+            (bytes[1], bytes[2])
+        }
+        _ => (packet.payload[2] & 0x7f, packet.payload[3]),
+    };
+    u16::from_be_bytes([high, low])
+}
+
+fn is_key(codec: Codec, packet: &RtpPacket) -> bool {
+    match codec {
+        Codec::Vp9 => packet.payload[0] & 0x40 == 0,
+        Codec::Av1 => packet.payload[0] & 0x08 != 0,
+        _ => packet.payload[4] & 1 == 0,
+    }
+}
+
 fn sizes(packets: &[RtpPacket]) -> Vec<usize> {
     packets.iter().map(|packet| packet.payload.len()).collect()
 }
@@ -70,7 +111,7 @@ fn sizes(packets: &[RtpPacket]) -> Vec<usize> {
 #[test]
 fn viewers_of_one_stream_are_on_the_layers_that_they_chose() {
     let mut net = Network::new(1);
-    let mut publisher = Publisher::open(&mut net);
+    let mut publisher = Publisher::open(&mut net, Codec::Vp8);
     let (small, small_mids) = net.viewer(0, 2, 1);
     let (big, big_mids) = net.viewer(0, 3, 1);
     let (own, own_mids) = net.viewer(0, 4, 1);
@@ -104,9 +145,13 @@ fn viewers_of_one_stream_are_on_the_layers_that_they_chose() {
 
 #[test]
 fn a_change_of_layer_has_no_seam_and_no_gap() {
+    CODECS.into_iter().for_each(no_seam_and_no_gap);
+}
+
+fn no_seam_and_no_gap(codec: Codec) {
     let mut net = Network::new(1);
-    let mut publisher = Publisher::open(&mut net);
-    let (viewer, mids) = net.viewer(0, 2, 1);
+    let mut publisher = Publisher::open(&mut net, codec);
+    let (viewer, mids) = net.viewer_with(0, 2, 1, |config| only(config, codec));
     net.run(Duration::from_millis(500));
     // Beyond what is replayed: a change needs a new key frame.
     publisher.send(&mut net, 130);
@@ -125,27 +170,34 @@ fn a_change_of_layer_has_no_seam_and_no_gap() {
         let changed = packets
             .iter()
             .position(|packet| packet.payload.len() == size);
-        let changed = changed.unwrap_or_else(|| panic!("{choice:?}: never"));
+        let changed = changed.unwrap_or_else(|| panic!("{codec:?} {choice:?}: never"));
         // A round trip to the publisher and its next frame: the old layer goes on meanwhile.
-        assert!(changed <= 4, "{choice:?}: after {changed} frames");
+        assert!(changed <= 4, "{codec:?} {choice:?}: after {changed} frames");
         assert!(
             packets[changed..]
                 .iter()
                 .all(|packet| packet.payload.len() == size)
         );
-        assert_eq!(
-            packets[changed].payload[4] & 1,
-            0,
-            "it begins with a key frame"
+        assert!(
+            is_key(codec, &packets[changed]),
+            "{codec:?}: it begins with a key frame"
         );
-        assert!(packets.len() >= 110, "{choice:?}: {} frames", packets.len());
+        assert!(
+            packets.len() >= 110,
+            "{codec:?} {choice:?}: {} frames",
+            packets.len()
+        );
         all.extend(packets);
     }
-    let picture =
-        |packet: &RtpPacket| u16::from_be_bytes([packet.payload[2] & 0x7f, packet.payload[3]]);
     for pair in all.windows(2) {
-        assert_eq!(*pair[1].seq_no, *pair[0].seq_no + 1);
-        assert!(picture(&pair[1]) > picture(&pair[0]));
+        assert_eq!(*pair[1].seq_no, *pair[0].seq_no + 1, "{codec:?}");
+        let numbers = (picture(codec, &pair[0]), picture(codec, &pair[1]));
+        assert!(numbers.1 > numbers.0, "{codec:?}: {numbers:?}");
+        if codec == Codec::Vp9 {
+            // TL0PICIDX goes on as well: every picture is of the lowest temporal layer.
+            let steps = pair[1].payload[4].wrapping_sub(pair[0].payload[4]);
+            assert!((1..=4).contains(&steps), "{steps}");
+        }
         let step = pair[1]
             .header
             .timestamp
@@ -160,9 +212,13 @@ fn a_change_of_layer_has_no_seam_and_no_gap() {
 /// What is cached of the other layer was shown already, on this one: it would take the picture back.
 #[test]
 fn a_change_of_layer_shows_nothing_twice() {
+    CODECS.into_iter().for_each(nothing_twice);
+}
+
+fn nothing_twice(codec: Codec) {
     let mut net = Network::new(1);
-    let mut publisher = Publisher::open(&mut net);
-    let (viewer, mids) = net.viewer(0, 2, 1);
+    let mut publisher = Publisher::open(&mut net, codec);
+    let (viewer, mids) = net.viewer_with(0, 2, 1, |config| only(config, codec));
     net.run(Duration::from_millis(500));
     publisher.send(&mut net, 60);
     net.bind(0, 2, 1, 0);
@@ -181,7 +237,7 @@ fn a_change_of_layer_shows_nothing_twice() {
     publisher.send(&mut net, 5);
     let packets = net.clients[viewer].take_received(mids[1]);
     assert_eq!(sizes(&packets), [LOW; 5]);
-    assert_eq!(packets[0].payload[4] & 1, 0);
+    assert!(is_key(codec, &packets[0]), "{codec:?}");
     net.close(0, 2);
     net.close(0, 1);
     net.assert_empty();
@@ -190,7 +246,7 @@ fn a_change_of_layer_shows_nothing_twice() {
 #[test]
 fn a_choice_about_nothing_is_refused_with_its_reason() {
     let mut net = Network::new(1);
-    Publisher::open(&mut net);
+    Publisher::open(&mut net, Codec::Vp8);
     net.viewer(0, 2, 1);
     for (viewer, stream, expected) in [
         (9, 1, Reason::UnknownSession),
