@@ -214,6 +214,14 @@ async def test_a_user_is_shut_out_and_let_in_again(world, backend):
         assert answer["Code"] == 2
 
 
+@pytest.mark.parametrize(
+    "number", ["201", "-1", "1" + "0" * 30, "0" * 19 + "1" + "9" * 9, "9" * 5000, "\u0661", "1e2"]
+)
+async def test_a_number_beyond_its_bounds_is_refused_however_it_is_written(world, backend, number):
+    await meet(world, backend)
+    assert (await backend.call("DescribeUserList", RoomId="room", Limit=number))["Code"] == 2
+
+
 async def test_messages_of_the_server(world, backend):
     host, guest = await meet(world, backend)
     chat = {"RoomId": "room", "UserId": "guest", "UserName": "G", "MessageCategory": 2}

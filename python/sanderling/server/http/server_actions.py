@@ -24,6 +24,8 @@ LOGIN = 1
 USER_RULE = 3
 """RuleType."""
 LONGEST_RULE_S = 86_400
+LONGEST_NUMBER = 20
+"""Digits; reading more of them takes time."""
 
 
 class ApiCode(IntEnum):
@@ -107,9 +109,10 @@ class Call:
     def number(self, name: str, default: int | None, lowest: int, highest: int) -> int:
         """A whole number between two bounds."""
         text = self.text(name, None if default is None else str(default))
-        if not text.isascii() or not text.isdecimal() or not lowest <= int(text[:20]) <= highest:
+        value = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else -1
+        if not lowest <= value <= highest:
             raise ApiError(ApiCode.PARAMETER, f"{name} is a whole number from {lowest} to {highest}")
-        return int(text)
+        return value
 
     def room(self) -> str:
         """RoomId."""
