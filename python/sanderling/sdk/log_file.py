@@ -96,11 +96,12 @@ def note_event(event: Event) -> None:
 
 class _LogFile:
     def __init__(self, config: LogConfig) -> None:
+        waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
         self._config = config
         self._file = _open(config)
         self._file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        self._entry = _Entry(queue.Queue(WAITING_LINES))
-        self._listener = logging.handlers.QueueListener(self._entry.queue, self._file)
+        self._entry = _Entry(waiting)
+        self._listener = _Writer(waiting, self._file)
         self._level_before = logging.NOTSET
 
     def start(self) -> None:
@@ -137,6 +138,18 @@ class _Entry(logging.handlers.QueueHandler):
             self.queue.put_nowait(record)
         except queue.Full:
             self.lost += 1
+
+
+class _Writer(logging.handlers.QueueListener):
+    """Writes what was handed over."""
+
+    def __init__(self, waiting: queue.Queue[logging.LogRecord | None], handler: logging.Handler) -> None:
+        super().__init__(waiting, handler)
+        self._waiting = waiting
+
+    def enqueue_sentinel(self) -> None:
+        """The end comes behind all lines that wait, also when there is no place for it yet."""
+        self._waiting.put(None)
 
 
 class _Rotated(logging.handlers.RotatingFileHandler):

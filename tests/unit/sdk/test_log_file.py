@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sanderling import (
     User,
     set_log_config,
 )
-from sanderling.sdk.log_file import LOG_NAME, _Entry
+from sanderling.sdk.log_file import LOG_NAME, _Entry, _Rotated
 from unit.sdk.scripted_server import scripted_server
 
 SDK = logging.getLogger("sanderling.sdk")
@@ -127,3 +128,33 @@ def test_a_disk_that_is_too_slow_costs_lines_and_never_time() -> None:
     entry.handle(logging.LogRecord("sanderling.sdk", logging.INFO, "", 0, "line 5", None, None))
     texts = [waiting.get_nowait().getMessage() for _ in range(2)]
     assert texts == ["3 lines were lost: the disk was too slow", "line 5"]
+
+
+def test_a_log_with_as_many_lines_waiting_as_may_ends_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sanderling.sdk.log_file.WAITING_LINES", 3)
+    go, busy = threading.Event(), threading.Event()
+    emit = _Rotated.emit
+
+    def slow(handler: _Rotated, record: logging.LogRecord) -> None:
+        busy.set()
+        go.wait(30)
+        emit(handler, record)
+
+    monkeypatch.setattr(_Rotated, "emit", slow)
+    set_log_config(LogConfig(path=tmp_path))
+    SDK.info("line 0")
+    assert busy.wait(30)
+    for number in range(1, 4):
+        SDK.info("line %d", number)
+    disk = threading.Timer(0.2, go.set)
+    disk.start()
+    try:
+        set_log_config(None)
+    finally:
+        go.set()
+        disk.join()
+    assert [line.rpartition("sanderling.sdk ")[2] for line in lines(tmp_path)] == [
+        f"line {number}" for number in range(4)
+    ]
