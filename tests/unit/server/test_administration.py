@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sanderling.errors import SanderlingError
 from sanderling.signaling.messages import (
+    Error,
     Kicked,
     PlayerStateNotice,
     PlayOk,
@@ -83,6 +86,41 @@ async def test_a_forbidden_stream_ends_in_order_and_cannot_be_published_until_it
     assert not await world.rooms.administration.forbid_stream(project.app_id, "not-there", 60)
     await world.rooms.administration.allow_stream(project.app_id, "not-there")
     await guest.publish_live("not-there")
+
+
+@pytest.mark.parametrize("step", ["project", "claim_stream", "banned"])
+async def test_a_stream_that_is_forbidden_while_it_is_published_does_not_go_live(world, monkeypatch, step):
+    project = await world.project()
+    host, guest = world.client("host"), world.client("guest")
+    await host.login(project)
+    await guest.login(project)
+    host.take()
+    owner = world.storage if step == "project" else world.registry
+    carry_out = getattr(owner, step)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments):
+        found = await carry_out(*arguments)
+        reached.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(owner, step, held)
+    publishing = asyncio.create_task(host.request(host.publish_message("cam")))
+    await reached.wait()
+    await world.rooms.administration.forbid_stream(project.app_id, "cam", 60)
+    go_on.set()
+    refused = await publishing
+    assert isinstance(refused, Error)
+    assert refused.code == 1003025
+    await world.settle()
+    assert (host.take(), guest.take(), world.registry.streams) == ([], [], 0)
+    assert world.rooms.counts()["streams"] == 0
+    world.now += 61
+    await host.publish_live("cam")
+    for client in (host, guest):
+        await client.drop()
+    await world.assert_empty()
 
 
 async def test_a_banned_user_is_out_and_stays_out_until_allowed(world):

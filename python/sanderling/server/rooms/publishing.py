@@ -72,12 +72,6 @@ class Publishing:
         settings = member.project.settings
         required = settings.require_privileges
         policy.check_publish_privilege(member.token, stream_id, now=context.clock(), required=required)
-        if await context.registry.banned(member.app_id, f"stream:{stream_id}", context.clock()):
-            raise PublishError(
-                ErrorCode.PUBLISH_FORBIDDEN,
-                f"stream {stream_id!r} is forbidden by the server",
-                hint="ask its operator, or publish another stream",
-            )
         codecs = await self._codecs(member, message.offer)
         stream = Stream(
             stream_id,
@@ -103,21 +97,38 @@ class Publishing:
         member.publications[message.channel] = publication
         context.publishers[handle.session] = (member, publication)
         try:
+            # Asked only now: who forbids the stream from here on finds it, and ends it.
+            await self._check_forbidden(member, publication)
+            await self._check_goes_on(member, publication)
             answer = await context.engine.open_publisher(handle, message.offer, codecs)
         except BaseException as error:
             self._undo(member, publication)
+            context.engine.close_session(handle)
             await context.registry.release_stream(member.app_id, stream_id, member.session_id)
             if isinstance(error, MediaFailed):
                 raise policy.publish_failure(error) from None
             raise
+        await self._check_goes_on(member, publication)
+        await self._answered(member, publication, entry, answer, message.seq)
+
+    async def _check_forbidden(self, member: Member, publication: Publication) -> None:
+        stream_id, now = publication.stream.stream_id, self._context.clock()
+        if await self._context.registry.banned(member.app_id, f"stream:{stream_id}", now):
+            raise PublishError(
+                ErrorCode.PUBLISH_FORBIDDEN,
+                f"stream {stream_id!r} is forbidden by the server",
+                hint="ask its operator, or publish another stream",
+            )
+
+    async def _check_goes_on(self, member: Member, publication: Publication) -> None:
         if publication.ended:
             check_present(member)
+            await self._check_forbidden(member, publication)
             raise PublishError(
                 ErrorCode.PUBLISH_FAILED,
                 "the publisher transport ended while it was negotiated",
                 hint="try again",
             )
-        await self._answered(member, publication, entry, answer, message.seq)
 
     async def _codecs(self, member: Member, offer: str) -> tuple[str, ...]:
         """Video codecs to answer with, best first: the project's, or what the room can decode."""
