@@ -131,6 +131,19 @@ async def test_a_switch_that_cannot_be_changes_nothing(world, fields, code):
     assert alice.connection.member.room_id == "one"
 
 
+async def test_a_switch_asks_for_a_token_that_is_valid_as_a_login_would(world):
+    project = await world.project()
+    alice = world.client("alice")
+    await alice.login(project, "one", token=world.token(project, "alice", effective_s=60))
+    world.now += 60
+    await alice.expect(SwitchRoom(alice.next_seq(), "two"), LoginOk)
+    world.now += 1
+    error = await alice.expect_error(SwitchRoom(alice.next_seq(), "three"), 1002078)
+    assert "expired" in error.message
+    assert alice.connection.member.room_id == "two"
+    await alice.expect(SwitchRoom(alice.next_seq(), "three", token=world.token(project, "alice")), LoginOk)
+
+
 async def test_a_switch_to_a_full_room_leaves_the_client_in_none(world):
     project = await world.project()
     alice, bob = world.client("alice"), world.client("bob")

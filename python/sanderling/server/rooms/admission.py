@@ -418,6 +418,8 @@ class Admission:
         token = member.token
         if message.token:
             token = self._credentials.read(project, member.user.user_id, message.token)
+        elif token is not None:
+            policy.check_unexpired(token, now=context.clock())
         await self._check_entry(project, room_id, member.user, token)
         check_present(member)
         heir = self._member(

@@ -24,6 +24,7 @@ __all__ = [
     "check_login_privilege",
     "check_publish",
     "check_publish_privilege",
+    "check_unexpired",
     "login_failure",
     "play_failure",
     "publish_failure",
@@ -112,6 +113,17 @@ def authenticate(project: Project, message: Login, *, now: float) -> Token | Non
             hint="`sanderling project show` prints it",
         )
     return None
+
+
+def check_unexpired(token: Token, *, now: float) -> None:
+    """1002078 when a token that was valid at the login is to open another room, and is over by now."""
+    if token.expired(now):
+        raise TokenError(
+            ErrorCode.TOKEN_EXPIRED,
+            "token: it has expired since the login",
+            hint="switch with a new token, or renew it first",
+            context={"step": "expire"},
+        )
 
 
 def check_login_privilege(token: Token | None, room_id: str, *, required: bool = False) -> None:
