@@ -72,10 +72,12 @@ async def test_the_rooms_of_an_app_id_are_those_with_a_session(registry):
         session("s3", app_id=2, room_id="third"),
     ):
         await registry.claim_user(entry)
-    assert sorted(await registry.rooms(1)) == ["other", "room"]
+    assert await registry.rooms(1, after="", limit=9) == ["other", "room"]
+    assert await registry.rooms(1, after="", limit=1) == ["other"]
+    assert await registry.rooms(1, after="other", limit=9) == ["room"]
     await registry.release_session(1, "bob", "s2")
-    assert await registry.rooms(1) == ("room",)
-    assert await registry.rooms(3) == ()
+    assert await registry.rooms(1, after="", limit=9) == ["room"]
+    assert await registry.rooms(3, after="", limit=9) == []
 
 
 async def test_the_sessions_of_a_room_come_in_the_order_of_their_logins(registry):

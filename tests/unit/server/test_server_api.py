@@ -11,6 +11,7 @@ import pytest
 
 from sanderling.enums import PublisherState
 from sanderling.server.app import create_app
+from sanderling.server.http.server_api import ServerApi
 from sanderling.server.source_limits import SourceLimits
 from sanderling.server.storage.base import new_project
 from sanderling.server_signature import sign, signed_parameters
@@ -37,6 +38,8 @@ class Backend:
             draining=False,
         )
         self.app = create_app(cast(Any, services))
+        self.steady = 0.0
+        self.app.state.server_api = ServerApi(cast(Any, services), steady=lambda: self.steady)
 
     async def get(self, parameters: list[tuple[str, str]]) -> dict[str, Any]:
         transport = httpx.ASGITransport(app=cast(Any, self.app))
@@ -117,13 +120,15 @@ async def test_a_call_that_is_not_signed_well(backend, changes, code):
 async def test_users_rooms_and_streams_are_listed(world, backend):
     await meet(world, backend)
     assert await backend.data("DescribeRooms") == {
-        "RoomList": [{"RoomId": "room", "UserCount": 2, "StreamCount": 1}]
+        "Marker": "",
+        "RoomList": [{"RoomId": "room", "UserCount": 2, "StreamCount": 1}],
     }
     count = await backend.data("DescribeUserNum", ("RoomId[]", "room"), ("RoomId[]", "nowhere"))
     assert [entry["UserCount"] for entry in count["UserCountList"]] == [2, 0]
     host = {"UserId": "host", "UserName": "Host", "UserRole": 1}
     guest = {"UserId": "guest", "UserName": "Guest", "UserRole": 2}
     assert (await backend.data("DescribeUserList", RoomId="room"))["UserList"] == [host, guest]
+    backend.steady += 1
     assert (await backend.data("DescribeUserList", RoomId="room", Mode=1))["UserList"] == [guest, host]
     states = await backend.data("DescribeUsers", ("UserId[]", "host"), ("UserId[]", "x"), RoomId="room")
     there, away = states["UserStatusList"]
@@ -144,11 +149,47 @@ async def test_a_long_list_comes_in_parts_while_users_come_and_go(world, backend
     # The one that the marker names goes, and so does one behind it.
     await clients[2].logout()
     await clients[4].logout()
+    backend.steady += 1
     second = await backend.data("DescribeUserList", RoomId="room", Limit=3, Marker=first["Marker"])
     names = [user["UserId"] for part in (first, second) for user in part["UserList"]]
     assert names == ["user0", "user1", "user2", "user5", "user6"]
     assert second["Marker"] == ""
+    backend.steady += 1
     assert (await backend.data("DescribeUserList", RoomId="room", Marker="what:ever"))["UserList"]
+
+
+@pytest.mark.parametrize(("action", "every_s"), [("DescribeUserList", 1), ("DescribeSimpleStreamList", 10)])
+async def test_a_room_may_be_looked_at_so_often(world, backend, monkeypatch, action, every_s):
+    for room_id in ("room", "other", "third"):
+        await world.client(f"user-of-{room_id}").login(backend.project, room_id)
+    await backend.data(action, RoomId="room")
+    assert (await backend.call(action, RoomId="room"))["Code"] == 207
+    # Neither another room nor another action of the same one.
+    await backend.data(action, RoomId="other")
+    await backend.data("DescribeUserNum", ("RoomId[]", "room"))
+    backend.steady += every_s * 0.9
+    assert (await backend.call(action, RoomId="room"))["Code"] == 207
+    backend.steady += every_s * 0.1 + 1e-6
+    await backend.data(action, RoomId="room")
+    # What is remembered is bounded: the room longest not asked for is forgotten.
+    await backend.data(action, RoomId="other")
+    monkeypatch.setattr("sanderling.server.http.server_api.LARGEST_TABLE", 2)
+    await backend.data(action, RoomId="third")
+    assert (await backend.call(action, RoomId="other"))["Code"] == 207
+    await backend.data(action, RoomId="room")
+
+
+async def test_many_rooms_come_in_parts(world, backend):
+    for number in range(5):
+        await world.client(f"user{number}").login(backend.project, f"room{number}")
+    found, marker = [], ""
+    for _ in range(3):
+        part = await backend.data("DescribeRooms", Limit=2, Marker=marker)
+        assert len(part["RoomList"]) <= 2
+        found += [room["RoomId"] for room in part["RoomList"]]
+        marker = part["Marker"]
+    assert (found, marker) == ([f"room{number}" for number in range(5)], "")
+    assert (await backend.call("DescribeRooms", Limit=201))["Code"] == 2
 
 
 async def test_a_room_that_is_not_there(backend):

@@ -34,6 +34,9 @@ AppId = Annotated[int | None, typer.Option(help="AppID; not needed when there is
 Url = Annotated[str, typer.Option(metavar="URL", help="The server.")]
 Reason = Annotated[str, typer.Option(help="What the users concerned are told; at most 256 bytes.")]
 RoomId = Annotated[str, typer.Argument(metavar="ROOM", help="roomID.")]
+USERS_EVERY_S = 1.05
+ROOMS_EVERY_S = 0.11
+"""Pause between parts of a long list, as the server's limits of these calls need it."""
 LOCAL = "http://127.0.0.1:7700"
 
 Parameters = Iterable[tuple[str, str]]
@@ -113,7 +116,16 @@ def _done(sentence: str, values: dict[str, Any], *, as_json: bool) -> None:
 @app.command("list")
 def list_rooms(app_id: AppId = None, url: Url = LOCAL, state: State = None, as_json: AsJson = False) -> None:
     """List the rooms that somebody is in."""
-    found = _api(state, app_id, url).call("DescribeRooms")["RoomList"]
+    api = _api(state, app_id, url)
+    found: list[dict[str, Any]] = []
+    marker = ""
+    while True:
+        part = api.call("DescribeRooms", [("Marker", marker)])
+        found += part["RoomList"]
+        marker = part.get("Marker", "")
+        if not marker:
+            break
+        time.sleep(ROOMS_EVERY_S)
     columns = {"RoomId": "room", "UserCount": "users", "StreamCount": "streams"}
     _print(found, columns, as_json=as_json, nothing="nobody is in any room")
 
@@ -134,6 +146,7 @@ def users(
         marker = part.get("Marker", "")
         if not marker:
             break
+        time.sleep(USERS_EVERY_S)
     for user in found:
         user["Role"] = "publishes" if user["UserRole"] == 1 else ""
     columns = {"UserId": "userID", "UserName": "name", "Role": "role"}

@@ -14,7 +14,7 @@ from sanderling.ids import parse_room_id, parse_stream_id, parse_user
 from sanderling.server.rooms.administration import Administration, Present
 from sanderling.signaling.messages import User
 
-__all__ = ["ACTIONS", "Action", "ApiCode", "ApiError", "Call"]
+__all__ = ["ACTIONS", "ROOM_RATES", "Action", "ApiCode", "ApiError", "Call"]
 
 HOST, AUDIENCE = 1, 2
 """UserRole: who publishes, and who does not."""
@@ -230,11 +230,13 @@ async def _describe_streams(call: Call) -> Data:
 
 async def _describe_rooms(call: Call) -> Data:
     rooms = []
-    for room_id in await call.rooms.rooms(call.app_id):
+    limit = call.number("Limit", MOST_LISTED, 1, MOST_LISTED)
+    found = await call.rooms.rooms(call.app_id, after=call.text("Marker", ""), limit=limit + 1)
+    for room_id in found[:limit]:
         present = await call.rooms.users(call.app_id, room_id)
         streams = await call.rooms.streams(call.app_id, room_id)
         rooms.append({"RoomId": room_id, "UserCount": len(present), "StreamCount": len(streams)})
-    return {"RoomList": rooms}
+    return {"Marker": found[limit - 1] if len(found) > limit else "", "RoomList": rooms}
 
 
 async def _send_broadcast(call: Call) -> Data:
@@ -333,3 +335,6 @@ ACTIONS: Mapping[str, tuple[Action, float]] = {
     "DescribeRooms": (_describe_rooms, 10),
 }
 """By name: what it does, and how many calls a second one AppID may make."""
+
+ROOM_RATES: Mapping[str, float] = {"DescribeUserList": 1, "DescribeSimpleStreamList": 0.1}
+"""Of these, how many a second may be about one room (product-facts 4.2)."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hmac
 import time
 import uuid
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
@@ -15,7 +17,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from sanderling.errors import SanderlingError
-from sanderling.server.http.server_actions import ACTIONS, ApiCode, ApiError, Call, api_error
+from sanderling.server.http.server_actions import ACTIONS, ROOM_RATES, ApiCode, ApiError, Call, api_error
 from sanderling.server.lifecycle import Services
 from sanderling.server.token_bucket import TokenBucket
 from sanderling.server_signature import SIGNATURE_VERSION, TOLERANCE_S, sign
@@ -26,6 +28,8 @@ log = structlog.get_logger("api")
 
 PATH = "/api/"
 LARGEST_APP_ID = 2**32 - 1
+LARGEST_TABLE = 20_000
+"""Rooms remembered for their rates; beyond it the one longest not asked for is forgotten, which forgives its calls."""
 
 router = APIRouter(tags=["Server API"])
 
@@ -71,15 +75,18 @@ _CALL: dict[str, Any] = {
 
 
 class ServerApi:
-    """Checks calls and carries them out."""
+    """Checks calls and carries them out. ``steady``: seconds that never jump."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, steady: Callable[[], float] = time.monotonic) -> None:
         self._services = services
+        self._steady = steady
         self._buckets: dict[tuple[int, str], TokenBucket] = {}
         """By AppID and action; only calls whose signature is right get here, so that projects bound it."""
+        self._room_buckets: OrderedDict[tuple[int, str, str], TokenBucket] = OrderedDict()
+        """By AppID, action and roomID."""
 
-    async def call(self, request: Request, *, now: float, steady: float) -> dict[str, Any] | None:
-        """Carry out one call: its Data; ApiError when it cannot be. ``now``: Unix seconds; ``steady``: seconds too."""
+    async def call(self, request: Request, *, now: float) -> dict[str, Any] | None:
+        """Carry out one call: its Data; ApiError when it cannot be. ``now``: Unix seconds."""
         query = request.query_params
         app_id = await self._authenticate(request, now)
         name = query.get("Action", "")
@@ -89,12 +96,26 @@ class ServerApi:
         if action is None:
             raise ApiError(ApiCode.ACTION_UNKNOWN, f"there is no action {name[:64]!r}")
         bucket = self._buckets.setdefault((app_id, name), TokenBucket(rate, rate))
-        if bucket.take(steady) > 0:
+        if bucket.take(self._steady()) > 0:
             raise ApiError(ApiCode.APP_RATE, f"more than {rate:g} calls of {name} a second")
+        call = Call(app_id, query, self._services.rooms.administration)
         try:
-            return await action(Call(app_id, query, self._services.rooms.administration))
+            if name in ROOM_RATES:
+                self._take_room(app_id, name, call.room())
+            return await action(call)
         except SanderlingError as error:
             raise api_error(error) from None
+
+    def _take_room(self, app_id: int, name: str, room_id: str) -> None:
+        key = (app_id, name, room_id)
+        bucket = self._room_buckets.get(key)
+        if bucket is None:
+            if len(self._room_buckets) >= LARGEST_TABLE:
+                self._room_buckets.popitem(last=False)
+            bucket = self._room_buckets[key] = TokenBucket(ROOM_RATES[name], 1)
+        self._room_buckets.move_to_end(key)
+        if bucket.take(self._steady()) > 0:
+            raise ApiError(ApiCode.ROOM_RATE, f"more than one {name} of a room in {1 / ROOM_RATES[name]:g} s")
 
     async def _authenticate(self, request: Request, now: float) -> int:
         """The AppID of a call whose signature is right."""
@@ -143,7 +164,7 @@ async def call(request: Request) -> Response:
     api = cast(ServerApi, request.app.state.server_api)
     code, message, data = ApiCode.OK, "success", None
     try:
-        data = await api.call(request, now=time.time(), steady=time.monotonic())
+        data = await api.call(request, now=time.time())
     except ApiError as error:
         code, message = error.code, str(error)
     except Exception:

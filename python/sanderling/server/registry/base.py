@@ -154,8 +154,8 @@ class Registry(Protocol):
     async def sessions(self, app_id: int, user_id: str) -> tuple[SessionEntry, ...]:
         """The sessions of a user."""
 
-    async def rooms(self, app_id: int) -> tuple[str, ...]:
-        """The rooms of an AppID that have a session in them."""
+    async def rooms(self, app_id: int, *, after: str, limit: int) -> list[str]:
+        """Up to ``limit`` rooms with a session in them, in the order of their IDs, from behind ``after`` on."""
 
     async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
         """The sessions in a room, in the order of their logins."""

@@ -173,9 +173,10 @@ class InProcessRegistry:
         """See ``Registry.sessions``."""
         return self._users.get((app_id, user_id), ())
 
-    async def rooms(self, app_id: int) -> tuple[str, ...]:
+    async def rooms(self, app_id: int, *, after: str, limit: int) -> list[str]:
         """See ``Registry.rooms``."""
-        return tuple(room_id for app, room_id in self._rooms if app == app_id)
+        behind = (room_id for app, room_id in self._rooms if app == app_id and room_id > after)
+        return heapq.nsmallest(limit, behind)
 
     async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
         """See ``Registry.room_sessions``."""

@@ -145,9 +145,9 @@ class Administration:
 
     # -------------------------------------------------------------------------------------------- looking
 
-    async def rooms(self, app_id: int) -> tuple[str, ...]:
-        """The rooms of a project that somebody is in."""
-        return await self._context.registry.rooms(app_id)
+    async def rooms(self, app_id: int, *, after: str, limit: int) -> list[str]:
+        """Up to ``limit`` rooms with somebody in them, in the order of their IDs, from behind ``after`` on."""
+        return await self._context.registry.rooms(app_id, after=after, limit=limit)
 
     async def users(self, app_id: int, room_id: str) -> tuple[Present, ...]:
         """Who is in a room, in the order of their logins; nobody when there is no such room."""
