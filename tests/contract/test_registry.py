@@ -315,13 +315,35 @@ async def test_a_room_holds_one_info_as_long_as_it_lives(registry):
 
 
 async def test_a_ban_ends_by_itself_or_is_lifted(registry):
-    await registry.ban(1, "user:alice", 100.0)
+    assert await registry.ban(1, "user:alice", 100.0, now=50.0, limit=9)
     assert await registry.banned(1, "user:alice", 99.0)
     assert not await registry.banned(2, "user:alice", 99.0)
     assert not await registry.banned(1, "user:alice", 100.0)
-    await registry.ban(1, "user:alice", 100.0)
-    await registry.ban(1, "user:alice", 0.0)
+    assert await registry.ban(1, "user:alice", 100.0, now=50.0, limit=9)
+    assert await registry.ban(1, "user:alice", 50.0, now=50.0, limit=9)
     assert not await registry.banned(1, "user:alice", 50.0)
+    assert await registry.ban(1, "user:nobody", 50.0, now=50.0, limit=0)
+
+
+async def test_as_many_of_a_kind_are_shut_out_as_may_be(registry):
+    async def ban(what, until, *, app_id=1, now=50.0):
+        return await registry.ban(app_id, what, until, now=now, limit=2)
+
+    assert await ban("user:a", 60.0)
+    assert await ban("user:b", 100.0)
+    assert not await ban("user:c", 100.0)
+    assert not await registry.banned(1, "user:c", 50.0)
+    # One of them anew, another kind, another AppID.
+    assert await ban("user:b", 110.0)
+    assert await registry.banned(1, "user:b", 105.0)
+    assert await ban("stream:c", 100.0)
+    assert await ban("user:c", 100.0, app_id=2)
+    # A place is free once one was lifted, or is over though nobody asked for it.
+    assert await ban("user:b", 0.0)
+    assert await ban("user:c", 100.0)
+    assert not await ban("user:d", 100.0)
+    assert await ban("user:d", 100.0, now=60.0)
+    assert [await registry.banned(1, f"user:{name}", 60.0) for name in "abcd"] == [False, False, True, True]
 
 
 async def test_a_key_does_not_show(registry):

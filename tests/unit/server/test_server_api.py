@@ -263,6 +263,23 @@ async def test_a_number_beyond_its_bounds_is_refused_however_it_is_written(world
     assert (await backend.call("DescribeUserList", RoomId="room", Limit=number))["Code"] == 2
 
 
+async def test_two_hundred_users_may_be_shut_out(world, backend):
+    administration, app_id = world.rooms.administration, backend.project.app_id
+    for number in range(199):
+        await administration.forbid_user(app_id, f"user{number}", 60)
+    rule = {"RuleType": 3, "EffectiveTime": 60}
+    login = ("DisabledPrivilege[]", "1")
+    await backend.data("SetForbidUserRule", login, **rule, UserId="the-200th")
+    refused = await backend.call("SetForbidUserRule", login, **rule, UserId="one-more")
+    assert (refused["Code"], refused["Message"]) == (
+        50123,
+        "200 others are shut out of the project already",
+    )
+    await world.client("one-more").login(backend.project)
+    await backend.data("DelForbidUserRule", RuleType=3, UserId="user7")
+    await backend.data("SetForbidUserRule", login, **rule, UserId="one-more")
+
+
 async def test_messages_of_the_server(world, backend):
     host, guest = await meet(world, backend)
     chat = {"RoomId": "room", "UserId": "guest", "UserName": "G", "MessageCategory": 2}

@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from sanderling.errors import ErrorCode, SanderlingError
 from sanderling.ids import parse_room_id, parse_stream_id, parse_user
-from sanderling.server.rooms.administration import Administration, Present
+from sanderling.server.rooms.administration import Administration, Present, TooManyRules
 from sanderling.signaling.messages import User
 
 __all__ = ["ACTIONS", "ROOM_RATES", "Action", "ApiCode", "ApiError", "Call"]
@@ -42,6 +42,7 @@ class ApiCode(IntEnum):
     USER_OFFLINE = 50003
     LIST_TOO_LONG = 50011
     MESSAGE_TOO_LONG = 50012
+    TOO_MANY_RULES = 50123
     APP_ID = 100000001
     TIMESTAMP_EMPTY = 100000002
     TIMESTAMP = 100000003
@@ -77,6 +78,8 @@ _CODES: Mapping[ErrorCode, ApiCode] = {
 
 def api_error(error: SanderlingError) -> ApiError:
     """The product's other numbering of what is wrong."""
+    if isinstance(error, TooManyRules):
+        return ApiError(ApiCode.TOO_MANY_RULES, error.message)
     return ApiError(_CODES.get(error.code, ApiCode.PARAMETER), error.message)
 
 

@@ -160,8 +160,11 @@ class Registry(Protocol):
     async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
         """The sessions in a room, in the order of their logins."""
 
-    async def ban(self, app_id: int, what: str, until: float) -> None:
-        """Shut something out until a Unix time in seconds: "user:ID" or "stream:ID". One in the past lifts it."""
+    async def ban(self, app_id: int, what: str, until: float, *, now: float, limit: int) -> bool:
+        """Shut something out until a Unix time in seconds: "user:ID" or "stream:ID". Up to ``now`` it lifts it.
+
+        False when ``limit`` others of its kind are shut out. Those whose time is over take no place.
+        """
 
     async def banned(self, app_id: int, what: str, now: float) -> bool:
         """Whether something is shut out at ``now``."""

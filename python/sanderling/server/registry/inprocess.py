@@ -44,7 +44,8 @@ class InProcessRegistry:
         self._sessions: dict[str, _Held] = {}
         self._streams: dict[Key, StreamEntry] = {}
         self._rooms: dict[Key, _Room] = {}
-        self._bans: dict[Key, float] = {}
+        self._bans: dict[Key, dict[str, float]] = {}
+        """Until when, by AppID and kind, and what."""
         self._room_count: dict[int, int] = {}
         """By AppID."""
 
@@ -283,19 +284,28 @@ class InProcessRegistry:
         room.info = info
         return True
 
-    async def ban(self, app_id: int, what: str, until: float) -> None:
+    async def ban(self, app_id: int, what: str, until: float, *, now: float, limit: int) -> bool:
         """See ``Registry.ban``."""
-        self._bans[app_id, what] = until
+        kind = (app_id, what.partition(":")[0])
+        bans = self._bans.get(kind, {})
+        if until <= now:
+            bans.pop(what, None)
+        elif what in bans or len(bans) < limit:
+            self._bans.setdefault(kind, bans)[what] = until
+        else:
+            bans = {held: end for held, end in bans.items() if end > now}
+            if len(bans) >= limit:
+                return False
+            bans[what] = until
+            self._bans[kind] = bans
+        if not bans:
+            self._bans.pop(kind, None)
+        return True
 
     async def banned(self, app_id: int, what: str, now: float) -> bool:
         """See ``Registry.banned``."""
-        until = self._bans.get((app_id, what))
-        if until is None:
-            return False
-        if until <= now:
-            del self._bans[app_id, what]
-            return False
-        return True
+        bans = self._bans.get((app_id, what.partition(":")[0]))
+        return bans is not None and bans.get(what, now) > now
 
     async def aclose(self) -> None:
         """See ``Registry.aclose``."""

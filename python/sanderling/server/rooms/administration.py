@@ -18,7 +18,7 @@ from sanderling.server.rooms.messaging import check_text
 from sanderling.signaling.codec import encode
 from sanderling.signaling.messages import BarrageNotice, BroadcastNotice, CommandNotice, User
 
-__all__ = ["Administration", "Present"]
+__all__ = ["Administration", "Present", "TooManyRules"]
 
 log = structlog.get_logger("rooms")
 
@@ -26,6 +26,10 @@ LONGEST_REASON = 256
 """Bytes of a custom reason (product-facts 1.2)."""
 FOREVER_S = 10 * 365 * 86_400.0
 """Ten years: until it is lifted."""
+MOST_USERS_OUT = 200
+"""Users of a project that are shut out at once (product-facts 4.2, SetForbidUserRule)."""
+MOST_STREAMS_OUT = 20_000
+"""The same for streams, of which the product says nothing: some 4 MB."""
 MOST_STREAMS = 10_000
 """Streams of one room that are looked through at once."""
 
@@ -39,6 +43,10 @@ class Present:
     since: float
     """When it logged in, in Unix seconds."""
     publishing: bool
+
+
+class TooManyRules(SanderlingError):
+    """So many users or streams of the project are shut out that one more cannot be."""
 
 
 class Administration:
@@ -66,29 +74,30 @@ class Administration:
         return len(found)
 
     async def ban(self, app_id: int, user_id: str, seconds: float, reason: str = "") -> None:
-        """Shut a user out of the project for so long (1002066 at its logins), and end its sessions."""
+        """Shut a user out of the project for so long (1002066 at its logins), and end its sessions. TooManyRules."""
         check_reason(reason)
-        await self._context.registry.ban(app_id, f"user:{user_id}", self._context.clock() + seconds)
+        await self.forbid_user(app_id, user_id, seconds)
         for entry in await self._context.registry.sessions(app_id, user_id):
             self._kick(entry, reason)
 
     async def forbid_user(self, app_id: int, user_id: str, seconds: float) -> float:
-        """Refuse a user's logins for so long (1002066), and let its sessions be; until when, in Unix seconds."""
-        until = self._context.clock() + seconds
-        await self._context.registry.ban(app_id, f"user:{user_id}", until)
-        return until
+        """Refuse a user's logins for so long (1002066), and let its sessions be; until when, in Unix seconds.
+
+        TooManyRules when 200 others are shut out.
+        """
+        return await self._shut_out(app_id, f"user:{user_id}", seconds, MOST_USERS_OUT)
 
     async def allow_user(self, app_id: int, user_id: str) -> None:
         """Lift a ban."""
-        await self._context.registry.ban(app_id, f"user:{user_id}", 0.0)
+        await self._shut_out(app_id, f"user:{user_id}", 0.0, MOST_USERS_OUT)
 
     async def forbid_stream(
         self, app_id: int, stream_id: str, seconds: float = FOREVER_S, reason: str = ""
     ) -> bool:
-        """End a stream and forbid its ID for so long (1003025); whether it was published."""
+        """End a stream and forbid its ID for so long (1003025); whether it was published. TooManyRules."""
         check_reason(reason)
         parse_stream_id(stream_id)
-        await self._context.registry.ban(app_id, f"stream:{stream_id}", self._context.clock() + seconds)
+        await self._shut_out(app_id, f"stream:{stream_id}", seconds, MOST_STREAMS_OUT)
         entry = await self._context.registry.stream(app_id, stream_id)
         if entry is None:
             return False
@@ -99,7 +108,18 @@ class Administration:
 
     async def allow_stream(self, app_id: int, stream_id: str) -> None:
         """Let a forbidden streamID be published again."""
-        await self._context.registry.ban(app_id, f"stream:{stream_id}", 0.0)
+        await self._shut_out(app_id, f"stream:{stream_id}", 0.0, MOST_STREAMS_OUT)
+
+    async def _shut_out(self, app_id: int, what: str, seconds: float, limit: int) -> float:
+        now = self._context.clock()
+        until = now + seconds
+        if not await self._context.registry.ban(app_id, what, until, now=now, limit=limit):
+            raise TooManyRules(
+                ErrorCode.ILLEGAL_PARAMETER,
+                f"{limit} others are shut out of the project already",
+                hint="lift some of them first",
+            )
+        return until
 
     # ------------------------------------------------------------------------------------------- speaking
 
