@@ -144,6 +144,25 @@ async def test_a_room_shows_who_has_arrived_and_no_one_else(registry):
     }
 
 
+async def test_of_the_sessions_of_a_room_those_present_can_be_asked_for(registry):
+    for name in ("alice", "bob", "carol"):
+        await registry.claim_user(session(f"s-{name}", name))
+
+    async def present():
+        found = await registry.room_sessions(1, "room", present=True)
+        assert len(found) == await registry.online(1, "room")
+        return [entry.session_id for entry in found]
+
+    assert await present() == []
+    await arrive(registry, "s-bob")
+    await arrive(registry, "s-alice", notify=False)
+    assert await present() == ["s-alice", "s-bob"]
+    await registry.depart("s-alice")
+    assert await present() == ["s-bob"]
+    assert len(await registry.room_sessions(1, "room")) == 3
+    assert await registry.room_sessions(1, "another", present=True) == ()
+
+
 async def test_changes_of_who_is_announced_are_numbered_by_whoever_makes_them(registry):
     for name in ("alice", "bob", "carol", "dave"):
         await registry.claim_user(session(f"s-{name}", name))

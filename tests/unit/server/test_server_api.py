@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any, cast
@@ -139,6 +140,35 @@ async def test_users_rooms_and_streams_are_listed(world, backend):
     assert stream["CreateTime"] == 1_700_000_001_000
     state = await backend.data("DescribeRTCStreamState", StreamId="cam", Sequence=1)
     assert state["create_time"] == "1700000001000"
+
+
+async def test_who_is_away_or_joining_is_not_listed_but_can_be_thrown_out(world, backend):
+    host, guest = await meet(world, backend)
+    late = world.client("late")
+    world.native.hold("answered")
+    joining = asyncio.create_task(late.send(late.login_message(backend.project)))
+    await world.settle()
+    await host.drop()
+    await world.pass_time(6)
+    rooms = await backend.data("DescribeRooms")
+    assert rooms["RoomList"] == [{"RoomId": "room", "UserCount": 1, "StreamCount": 0}]
+    (count,) = (await backend.data("DescribeUserNum", ("RoomId[]", "room")))["UserCountList"]
+    assert count["UserCount"] == 1
+    listed = await backend.data("DescribeUserList", RoomId="room")
+    assert [user["UserId"] for user in listed["UserList"]] == ["guest"]
+    wanted = [("UserId[]", name) for name in ("host", "guest", "late")]
+    states = (await backend.data("DescribeUsers", *wanted, RoomId="room"))["UserStatusList"]
+    assert [state["Status"] for state in states] == [0, 1, 0]
+    await guest.logout()
+    backend.steady += 1
+    assert (await backend.data("DescribeUserList", RoomId="room"))["UserList"] == []
+    # Nobody is seen there, and the room is not gone: it can be closed for those who are on their way.
+    await backend.data("CloseRoom", RoomId="room")
+    world.native.release()
+    await joining
+    for client in (host, guest, late):
+        await client.drop()
+    await world.assert_empty()
 
 
 async def test_a_long_list_comes_in_parts_while_users_come_and_go(world, backend):

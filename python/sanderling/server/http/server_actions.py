@@ -128,13 +128,12 @@ class Call:
         parse_user(user_id, user_name)
         return User(user_id, user_name)
 
-    async def present_room(self) -> tuple[str, tuple[Present, ...]]:
-        """RoomId and who is there; 104 when nobody is."""
+    async def present_room(self) -> str:
+        """RoomId; 104 when there is no such room."""
         room_id = self.room()
-        present = await self.rooms.users(self.app_id, room_id)
-        if not present:
+        if not await self.rooms.exists(self.app_id, room_id):
             raise ApiError(ApiCode.ROOM_MISSING, f"there is no room {room_id!r}")
-        return room_id, present
+        return room_id
 
 
 Data = dict[str, Any] | None
@@ -159,7 +158,7 @@ async def _kickout_user(call: Call) -> Data:
 
 async def _close_room(call: Call) -> Data:
     reason = call.text("CustomReason", "")
-    room_id, _ = await call.present_room()
+    room_id = await call.present_room()
     await call.rooms.close_room(call.app_id, room_id, reason)
     return None
 
@@ -167,15 +166,15 @@ async def _close_room(call: Call) -> Data:
 async def _describe_user_num(call: Call) -> Data:
     counts = []
     for room_id in call.many("RoomId", 10):
-        present = await call.rooms.users(call.app_id, parse_room_id(room_id))
-        counts.append({"RoomId": room_id, "UserCount": len(present), "AdminUserCount": 0})
+        online = await call.rooms.online(call.app_id, parse_room_id(room_id))
+        counts.append({"RoomId": room_id, "UserCount": online, "AdminUserCount": 0})
     return {"UserCountList": counts}
 
 
 async def _describe_user_list(call: Call) -> Data:
     limit = call.number("Limit", MOST_LISTED, 1, MOST_LISTED)
     newest_first = call.number("Mode", 0, 0, 1) == 1
-    _, present = await call.present_room()
+    present = await call.rooms.users(call.app_id, await call.present_room())
     if newest_first:
         present = present[::-1]
     first = _behind(present, call.text("Marker", ""))
@@ -216,7 +215,7 @@ async def _describe_users(call: Call) -> Data:
 
 
 async def _describe_streams(call: Call) -> Data:
-    room_id, _ = await call.present_room()
+    room_id = await call.present_room()
     streams = [
         {
             "StreamId": entry.stream_id,
@@ -236,30 +235,30 @@ async def _describe_rooms(call: Call) -> Data:
     limit = call.number("Limit", MOST_LISTED, 1, MOST_LISTED)
     found = await call.rooms.rooms(call.app_id, after=call.text("Marker", ""), limit=limit + 1)
     for room_id in found[:limit]:
-        present = await call.rooms.users(call.app_id, room_id)
+        online = await call.rooms.online(call.app_id, room_id)
         streams = await call.rooms.streams(call.app_id, room_id)
-        rooms.append({"RoomId": room_id, "UserCount": len(present), "StreamCount": len(streams)})
+        rooms.append({"RoomId": room_id, "UserCount": online, "StreamCount": len(streams)})
     return {"Marker": found[limit - 1] if len(found) > limit else "", "RoomList": rooms}
 
 
 async def _send_broadcast(call: Call) -> Data:
     call.number("MessageCategory", None, 1, 2)
     sender, text = call.sender(), call.query.get("MessageContent", "")
-    room_id, _ = await call.present_room()
+    room_id = await call.present_room()
     return {"MessageId": await call.rooms.broadcast(call.app_id, room_id, sender, text)}
 
 
 async def _send_barrage(call: Call) -> Data:
     call.number("MessageCategory", None, 1, 2)
     sender, text = call.sender(), call.query.get("MessageContent", "")
-    room_id, _ = await call.present_room()
+    room_id = await call.present_room()
     return {"MessageId": str(await call.rooms.barrage(call.app_id, room_id, sender, text))}
 
 
 async def _send_command(call: Call) -> Data:
     sender, text = call.sender("FromUserId"), call.query.get("MessageContent", "")
     to = call.many("ToUserId", 10, required=False)
-    room_id, _ = await call.present_room()
+    room_id = await call.present_room()
     missing = await call.rooms.command(call.app_id, room_id, sender, text, to)
     return {"FailUsers": [{"Uid": user_id, "Code": int(ApiCode.USER_OFFLINE)} for user_id in missing]}
 

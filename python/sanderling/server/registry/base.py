@@ -157,8 +157,10 @@ class Registry(Protocol):
     async def rooms(self, app_id: int, *, after: str, limit: int) -> list[str]:
         """Up to ``limit`` rooms with a session in them, in the order of their IDs, from behind ``after`` on."""
 
-    async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
-        """The sessions in a room, in the order of their logins."""
+    async def room_sessions(
+        self, app_id: int, room_id: str, *, present: bool = False
+    ) -> tuple[SessionEntry, ...]:
+        """The sessions in a room, in the order of their logins; ``present``: those that ``online`` counts."""
 
     async def ban(self, app_id: int, what: str, until: float, *, now: float, limit: int) -> bool:
         """Shut something out until a Unix time in seconds: "user:ID" or "stream:ID". Up to ``now`` it lifts it.

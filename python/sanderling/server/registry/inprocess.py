@@ -179,10 +179,16 @@ class InProcessRegistry:
         behind = (room_id for app, room_id in self._rooms if app == app_id and room_id > after)
         return heapq.nsmallest(limit, behind)
 
-    async def room_sessions(self, app_id: int, room_id: str) -> tuple[SessionEntry, ...]:
+    async def room_sessions(
+        self, app_id: int, room_id: str, *, present: bool = False
+    ) -> tuple[SessionEntry, ...]:
         """See ``Registry.room_sessions``."""
         room = self._rooms.get((app_id, room_id))
-        return tuple(room.sessions.values()) if room is not None else ()
+        if room is None:
+            return ()
+        if not present:
+            return tuple(room.sessions.values())
+        return tuple(entry for key, entry in room.sessions.items() if self._sessions[key].present)
 
     async def release_session(self, app_id: int, user_id: str, session_id: str) -> int:
         """See ``Registry.release_session``."""

@@ -170,15 +170,23 @@ class Administration:
         return await self._context.registry.rooms(app_id, after=after, limit=limit)
 
     async def users(self, app_id: int, room_id: str) -> tuple[Present, ...]:
-        """Who is in a room, in the order of their logins; nobody when there is no such room."""
+        """Whom the others see in a room, in the order of their logins: who is joining or away is not among them."""
         hosts = {entry.session_id for entry in await self.streams(app_id, room_id)}
-        found = await self._context.registry.room_sessions(app_id, room_id)
+        found = await self._context.registry.room_sessions(app_id, room_id, present=True)
         return tuple(
             Present(
                 User(entry.user_id, entry.user_name), entry.session_id, entry.since, entry.session_id in hosts
             )
             for entry in found
         )
+
+    async def online(self, app_id: int, room_id: str) -> int:
+        """How many ``users`` would return."""
+        return await self._context.registry.online(app_id, room_id)
+
+    async def exists(self, app_id: int, room_id: str) -> bool:
+        """Whether anybody has a session in the room, be it one that is joining or away."""
+        return bool(await self._context.registry.room_sessions(app_id, room_id))
 
     async def streams(self, app_id: int, room_id: str) -> list[StreamEntry]:
         """The live streams of a room."""
