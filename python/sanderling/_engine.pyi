@@ -232,6 +232,16 @@ class Load:
         ``burst`` packets (1 to 256) leave back to back and are one frame; ``packets_per_second`` counts packets.
         ``packet_bytes``: RTP payload, 38 to 1400. A key frame every ``gop_packets`` packets, and when asked for.
         """
+    def start_recorded(
+        self, publisher: int, *, height: int, pictures_per_second: float, gop_pictures: int = 250
+    ) -> None:
+        """Send the pattern in pictures as large as those of a recorded GOP of 250 (VP8, 360 or 540 lines, 25 a second
+        when it was recorded), which is played at ``pictures_per_second``. A key frame of many packets every
+        ``gop_pictures``, and when asked for; each picture leaves back to back.
+        """
+    @staticmethod
+    def recorded_packets(height: int) -> list[int]:
+        """Packets of each picture of the GOP recorded at ``height`` lines; the first is the key frame."""
     def stop_pattern(self, publisher: int) -> int:
         """Stop. Packets of the pattern that were sent, repairs not counted."""
     def publisher_report(self, publisher: int) -> dict[str, Any]:

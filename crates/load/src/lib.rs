@@ -7,7 +7,7 @@
 //! * [`load`](Load): the threads and what can be asked of them
 //! * `worker`: one thread, its sockets and timers
 //! * `viewer`, `source`, `receive`: what came, what is missing, what it shows
-//! * `publisher`, `schedule`, `pattern`, `payload`: what is sent
+//! * `publisher`, `schedule`, `recorded`, `pattern`, `payload`: what is sent
 //! * `sdp`, `rtp`, `rtcp`, `arrivals`: what is on the wire
 #![allow(clippy::disallowed_methods)] // The border: sockets, clock and threads of a tool.
 
@@ -23,6 +23,7 @@ mod pattern;
 mod payload;
 mod publisher;
 mod receive;
+mod recorded;
 mod rtcp;
 mod rtp;
 mod schedule;
@@ -36,5 +37,6 @@ pub use config::{Config, LoadError, MAX_SLOTS, MAX_THREADS, Report};
 pub use frames::Frame;
 pub use load::Load;
 pub use publisher::PublisherReport;
-pub use schedule::Pattern;
+pub use recorded::recorded_packets;
+pub use schedule::{Pattern, Recorded};
 pub use viewer::{StreamReport, Totals, ViewerReport};

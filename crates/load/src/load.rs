@@ -18,7 +18,7 @@ use crate::exit::Clock;
 use crate::frames::Frame;
 use crate::pattern;
 use crate::publisher::{Publisher, PublisherReport};
-use crate::schedule::Pattern;
+use crate::schedule::{Course, Pattern, Recorded};
 use crate::sdp::{self, Description, Local, PublisherOffer, Unusable, VideoSources};
 use crate::viewer::{Habits, Viewer, ViewerReport};
 use crate::worker::{Job, Session, WAKE, Worker};
@@ -388,7 +388,16 @@ impl Load {
             ));
         }
         let started = self.publisher(publisher, move |publisher, now, _| {
-            publisher.start_pattern(now, pattern)
+            publisher.start_pattern(now, Course::Equal(pattern))
+        })?;
+        Ok(started?)
+    }
+
+    /// Begin to send the pattern in the pictures of a recorded GOP.
+    pub fn start_recorded(&self, publisher: u64, recorded: Recorded) -> Result<(), LoadError> {
+        let course = Course::recorded(recorded).or_else(bad)?;
+        let started = self.publisher(publisher, move |publisher, now, _| {
+            publisher.start_pattern(now, course)
         })?;
         Ok(started?)
     }

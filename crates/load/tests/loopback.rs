@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use sanderling_io::{Node, Notice};
-use sanderling_load::{Config, Load, LoadError, Pattern, ViewerReport};
+use sanderling_load::{Config, Load, LoadError, Pattern, Recorded, ViewerReport};
 use sanderling_media::Codec;
 use sanderling_sfu::{Command, Event, SessionId, StreamId, Ticket, WorkerId};
 
@@ -384,6 +384,17 @@ fn bad_arguments_say_what_to_do() {
     assert!(pattern(|p| p.packet_bytes = 1_401).starts_with("packet_bytes"));
     assert!(pattern(|p| p.burst = 0).starts_with("burst"));
     assert!(pattern(|p| p.gop_packets = 1).starts_with("gop_packets"));
+    let recorded = |height, pictures_per_second, gop_pictures| {
+        let recorded = Recorded {
+            height,
+            pictures_per_second,
+            gop_pictures,
+        };
+        why(load.start_recorded(publisher, recorded))
+    };
+    assert!(recorded(720, 25.0, 250).starts_with("height"));
+    assert!(recorded(360, f64::NAN, 250).starts_with("pictures_per_second"));
+    assert!(recorded(360, 25.0, 0).starts_with("gop_pictures"));
     assert!(why(load.start_pattern(other, PATTERN)).contains("vp8"));
     assert!(why(load.start_pattern(viewer, PATTERN)).contains("no publisher"));
     assert!(why(load.frame(publisher, vec![1], 0, true)).contains("not connected"));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
-use sanderling_load::{Config, LoadError, Pattern, PublisherReport, Totals};
+use sanderling_load::{
+    Config, LoadError, Pattern, PublisherReport, Recorded, Totals, recorded_packets,
+};
 use sanderling_media::{Codec, Kind};
 
 /// Real viewers and publishers on threads of their own.
@@ -122,6 +124,31 @@ impl Load {
             gop_packets: natural("gop_packets", gop_packets)?,
         };
         self.enter(py, move |load| load.start_pattern(publisher, pattern))
+    }
+
+    #[pyo3(signature = (publisher, *, height, pictures_per_second, gop_pictures = 250))]
+    fn start_recorded(
+        &self,
+        py: Python<'_>,
+        publisher: u64,
+        height: i64,
+        pictures_per_second: f64,
+        gop_pictures: i64,
+    ) -> PyResult<()> {
+        let recorded = Recorded {
+            height: natural("height", height)?,
+            pictures_per_second,
+            gop_pictures: natural("gop_pictures", gop_pictures)?,
+        };
+        self.enter(py, move |load| load.start_recorded(publisher, recorded))
+    }
+
+    #[staticmethod]
+    fn recorded_packets(height: i64) -> PyResult<Vec<u32>> {
+        let height: u32 = natural("height", height)?;
+        recorded_packets(height).ok_or_else(|| {
+            PyValueError::new_err(format!("height must be 360 or 540 lines, not {height}"))
+        })
     }
 
     fn stop_pattern(&self, py: Python<'_>, publisher: u64) -> PyResult<u64> {

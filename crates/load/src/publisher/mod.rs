@@ -15,7 +15,7 @@ use crate::pattern::{self, Mark};
 use crate::payload;
 use crate::rtcp::{self, Said, Writer};
 use crate::rtp::{HEADER_LIMIT, Outgoing};
-use crate::schedule::{Pattern, Schedule};
+use crate::schedule::{Course, Schedule};
 use crate::sdp::{Description, MID, PublisherOffer, TRANSPORT_WIDE_CC, Unusable};
 
 pub use report::PublisherReport;
@@ -332,7 +332,7 @@ impl Publisher {
     }
 
     /// Begin to send the pattern.
-    pub(crate) fn start_pattern(&mut self, now: Instant, pattern: Pattern) -> Result<(), Unusable> {
+    pub(crate) fn start_pattern(&mut self, now: Instant, course: Course) -> Result<(), Unusable> {
         if self.offer.codec != Codec::Vp8 {
             return Err(Unusable::new(
                 "the pattern is VP8; open the publisher with codec \"vp8\"",
@@ -340,7 +340,7 @@ impl Publisher {
         }
         self.pattern_sent = self.report.packets_sent;
         let last = self.video.last.map_or(0, |(timestamp, _)| timestamp);
-        self.schedule = Some(Schedule::new(now, pattern, last));
+        self.schedule = Some(Schedule::new(now, course, last));
         Ok(())
     }
 
