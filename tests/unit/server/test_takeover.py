@@ -20,6 +20,7 @@ from sanderling.signaling.messages import (
     Resume,
     ResumeOk,
     ServerMessage,
+    SwitchRoom,
 )
 
 
@@ -173,4 +174,42 @@ async def test_a_session_whose_new_connection_dies_before_it_has_it_is_watched(w
         assert again.connection.logged_in
         await again.drop()
     await world.pass_time(90)
+    await world.assert_empty()
+
+
+@pytest.mark.parametrize("step", ["project", "release_session"])
+@pytest.mark.parametrize("comes_back", [False, True], ids=["lost", "taken over"])
+async def test_a_switch_whose_connection_ends_under_way_leaves_no_session(
+    world, monkeypatch, step, comes_back
+):
+    project = await world.project()
+    alice, other = world.client("alice"), world.client("alice")
+    login = await alice.login(project, "one", resumable=True)
+    owner = world.storage if step == "project" else world.registry
+    carry_out = getattr(owner, step)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments):
+        found = await carry_out(*arguments)
+        reached.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(owner, step, held)
+    switching = asyncio.create_task(alice.send(SwitchRoom(alice.next_seq(), "two")))
+    await reached.wait()
+    monkeypatch.setattr(owner, step, carry_out)
+    if comes_back:
+        # Who comes back finds the session that was left, and logs in anew.
+        resuming = asyncio.create_task(other.expect_error(resumption(alice, login), 1002057))
+        await world.settle()
+    await alice.drop()
+    go_on.set()
+    await switching
+    if comes_back:
+        await resuming
+    assert world.context.members == {}
+    assert [m for m in alice.take() if isinstance(m, LoginOk)] == []
+    await other.login(project, "two")
+    await other.drop()
     await world.assert_empty()

@@ -189,6 +189,8 @@ class Admission:
     ) -> None:
         connection.member = member
         try:
+            if connection.closed:
+                raise self._unresumable("the connection ended before the session began")
             await self._join(member, message, beside, viewer_offer)
         except BaseException:
             await self._presence.leave(member, StreamDeleteReason.CONNECTION_LOST)
@@ -422,6 +424,10 @@ class Admission:
             policy.check_unexpired(token, now=context.clock())
         await self._check_entry(project, room_id, member.user, token)
         check_present(member)
+        if connection.closed or connection.member is not member:
+            # Nobody would learn of the new session, and whoever comes back is to log in to the new room.
+            await self._presence.leave(member, StreamDeleteReason.CONNECTION_LOST)
+            raise self._unresumable("the connection ended while the room was switched")
         heir = self._member(
             connection, project, room_id, member.user, token, message.config, member.resumable
         )
