@@ -115,3 +115,13 @@ async def test_a_project_may_ask_for_privileges(world):
     await alice.expect_error(alice.login_message(project, token="", app_sign=project.app_sign), 1002033)
     await alice.login(project, token=world.token(project, "alice", strict()))
     await alice.publish_live("cam")
+
+
+async def test_a_project_may_ask_for_privileges_to_publish_of_who_is_there_already(world):
+    project = await world.project()
+    alice = world.client("alice")
+    await alice.login(project)
+    await alice.publish_live("cam")
+    await world.storage.update_project(project.app_id, settings={"require_privileges": True})
+    await alice.expect_error(alice.publish_message("cam2", channel=1), 1003072)
+    assert alice.connection.member.publishing

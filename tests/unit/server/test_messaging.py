@@ -157,6 +157,21 @@ async def test_limits_are_project_settings(world):
     await alice.expect_error(Broadcast(alice.next_seq(), "x"), 1009015)
 
 
+async def test_a_limit_that_is_changed_forgives_nothing(world):
+    project = await world.project(settings={"barrages_per_s": 5})
+    alice, bob = world.client("alice"), world.client("bob")
+    await alice.login(project)
+    await world.storage.update_project(project.app_id, settings={"barrages_per_s": 3})
+    await bob.login(project)
+    codes = []
+    for _ in range(6):
+        for client in (alice, bob):
+            reply = await client.request(Barrage(client.next_seq(), "x"))
+            codes.append(getattr(reply, "code", 0))
+    assert codes.count(0) in range(3, 6)
+    assert set(codes[5:]) == {1002072}
+
+
 async def test_barrage_is_dropped_for_who_does_not_keep_up(world):
     alice, bob, carol = await room_of(
         world, "alice", "bob", "carol", user_broadcasts_per_s=1000, broadcasts_per_s=1000

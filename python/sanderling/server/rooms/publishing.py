@@ -19,6 +19,7 @@ from sanderling.server.rooms.codecs import choose_codecs, video_codecs
 from sanderling.server.rooms.context import RoomContext, check_present
 from sanderling.server.rooms.events import StreamEnded, StreamMoved, encode_event
 from sanderling.server.rooms.member import Member, Publication
+from sanderling.server.storage import Project
 from sanderling.signaling.messages import (
     Ok,
     Publish,
@@ -69,10 +70,10 @@ class Publishing:
                 f"channel {message.channel} publishes stream {other!r} already",
                 hint="stop it first, or use another channel",
             )
-        settings = member.project.settings
-        required = settings.require_privileges
+        project = await self._project(member)
+        required = project.settings.require_privileges
         policy.check_publish_privilege(member.token, stream_id, now=context.clock(), required=required)
-        codecs = await self._codecs(member, message.offer)
+        codecs = self._codecs(member, project, message.offer)
         stream = Stream(
             stream_id,
             member.user,
@@ -130,15 +131,20 @@ class Publishing:
                 hint="try again",
             )
 
-    async def _codecs(self, member: Member, offer: str) -> tuple[str, ...]:
-        """Video codecs to answer with, best first: the project's, or what the room can decode."""
+    async def _project(self, member: Member) -> Project:
+        """The member's project as it is now, not as it was at the login."""
         project = await self._context.storage.project(member.app_id)
         check_present(member)
-        if project is None or member.room is None:
+        if project is None:
             raise RoomError(
                 ErrorCode.APP_ID_INCORRECT, f"there is no project with AppID {member.app_id} any more"
             )
-        decoders = [other.decodes for other in member.room.members.values() if other.viewer is not None]
+        return project
+
+    def _codecs(self, member: Member, project: Project, offer: str) -> tuple[str, ...]:
+        """Video codecs to answer with, best first: the project's, or what the room can decode."""
+        others = member.room.members.values() if member.room is not None else ()
+        decoders = [other.decodes for other in others if other.viewer is not None]
         return choose_codecs(video_codecs(offer), decoders, fixed=project.settings.video_codec)
 
     def _undo(self, member: Member, publication: Publication) -> None:
@@ -169,7 +175,7 @@ class Publishing:
             sdp = await self.renegotiate(member, stream_id, message.offer)
             member.send(PublishOk(message.seq, stream_id, sdp, publication.stream.tracks))
             return
-        codecs = await self._codecs(member, message.offer)
+        codecs = self._codecs(member, await self._project(member), message.offer)
         handle = context.engine.reserve()
         context.publishers[handle.session] = (member, publication)
         try:

@@ -111,9 +111,12 @@ class Rates:
     def _take(self, what: str, app_id: int, of: str, rate: int) -> float:
         key = (what, app_id, of)
         bucket = self._buckets.get(key)
-        if bucket is None or bucket.rate != rate:
+        if bucket is None:
             if len(self._buckets) >= LARGEST_TABLE:
                 self._buckets.popitem(last=False)
             bucket = self._buckets[key] = TokenBucket(rate, rate)
+        elif bucket.rate != rate:
+            # The setting was changed, and members who came before and after it take turns: the level stays.
+            bucket.rate = bucket.burst = rate
         self._buckets.move_to_end(key)
         return bucket.take(self._steady())
