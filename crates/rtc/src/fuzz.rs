@@ -1,7 +1,7 @@
 //! Entry points for fuzzing: any bytes, no panic. They live here so that the compiler keeps them alive.
 
 use crate::IceCredentials;
-pub use crate::egress::fuzz::{hello, operations, rtcp, sctp, stun};
+pub use crate::egress::fuzz::{connected, hello, operations, rtcp, sctp, stun};
 use crate::sdp::{LocalDescription, Negotiated, Offer, Role, Sender};
 use crate::{Profile, TrackInfo};
 use sanderling_media::Codec;

@@ -1,5 +1,7 @@
 //! Entry points for fuzzing the egress engine: any bytes, no panic, and nothing believed that is not authentic.
 
+mod connected;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use sanderling_media::fuzz::epoch;
 use sanderling_media::{Codec, Extensions, Kind, LayerStore, Packet, Path, Protocol};
 
+pub use connected::connected;
+use dimpl::Dtls;
 use sctp_proto::{ClientConfig, DatagramEvent, Endpoint, Payload, PayloadProtocolIdentifier};
 
 use super::data::{Channels, MESSAGE_LIMIT, Step as DataStep};
@@ -96,7 +100,81 @@ pub fn hello(data: &[u8]) {
             }
         }
     }
-    assert!(opening.datagrams().count() <= 16);
+    let kept = opening.datagrams().count();
+    assert!(kept <= HELLO_DATAGRAMS);
+    // What is not decided on may still become whole.
+    assert!(decided.is_some() || kept < HELLO_DATAGRAMS);
+    for (version_13, hello) in [false, true].into_iter().zip(hellos()) {
+        pieces(hello, version_13, data);
+    }
+}
+
+/// Datagrams that a first message may come in.
+const HELLO_DATAGRAMS: usize = 8;
+/// Pieces that a good one is cut into at most: with a repetition they fit.
+const PIECES: usize = 6;
+
+/// A client's first message of either version.
+fn hellos() -> &'static [Vec<u8>] {
+    static HELLOS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    HELLOS.get_or_init(|| {
+        let hellos = [false, true].into_iter().filter_map(|version_13| {
+            let own = certificate()?.certificate.as_ref().clone();
+            let mut client = match version_13 {
+                true => Dtls::new_13(Arc::default(), own, epoch()),
+                false => Dtls::new_12(Arc::default(), own, epoch()),
+            };
+            client.set_active(true);
+            client.handle_timeout(epoch()).ok()?;
+            match client.poll_output(&mut [0; MAX_DATAGRAM]) {
+                dimpl::Output::Packet(first) => Some(first.to_vec()),
+                _ => None,
+            }
+        });
+        hellos.collect()
+    })
+}
+
+/// Cut a hello where the first bytes say, have neighbours overlap as the next ones say, and send the pieces in the order
+/// that the last ones make: the version is known with the piece that makes it whole, and not before.
+fn pieces(hello: &[u8], version_13: bool, data: &[u8]) {
+    let byte = |at: usize| usize::from(data.get(at).copied().unwrap_or(0));
+    // The header of a record, and that of its message.
+    let (record, message) = hello.split_at(13);
+    let (header, body) = message.split_at(12);
+    let mut bounds: Vec<usize> = (1..PIECES).map(|at| byte(at) * body.len() / 256).collect();
+    bounds.extend([0, body.len()]);
+    bounds.sort_unstable();
+    bounds.dedup();
+    let mut order: Vec<usize> = (0..bounds.len() - 1).collect();
+    for at in 0..order.len() {
+        order.swap(
+            at,
+            byte(PIECES + at) % bounds.len().saturating_sub(1).max(1),
+        );
+    }
+    // The first one comes twice.
+    order.insert(1, order[0]);
+    let mut opening = Opening::default();
+    let mut known = vec![false; body.len()];
+    for place in order {
+        let end = bounds[place + 1];
+        let start = bounds[place] - byte(2 * PIECES + place) % (bounds[place] + 1);
+        let length = ((end - start) as u32).to_be_bytes();
+        let mut datagram = record[..11].to_vec();
+        datagram.extend((12 + end as u16 - start as u16).to_be_bytes());
+        datagram.extend(&header[..6]);
+        datagram.extend(&(start as u32).to_be_bytes()[1..]);
+        datagram.extend(&length[1..]);
+        datagram.extend(&body[start..end]);
+        known[start..end].fill(true);
+        let whole = known.iter().all(|known| *known);
+        assert_eq!(opening.push(&datagram), whole.then_some(version_13));
+        if whole {
+            return;
+        }
+    }
+    unreachable!("every piece was sent");
 }
 
 /// Most datagrams that a peer of SCTP's answers one with before it waits.
@@ -211,28 +289,53 @@ impl Batch for Counted {
     }
 }
 
-/// A session's life from any bytes: datagrams as they are and as changes to good ones, time, binds, writes, later
-/// offers. Whatever comes, the session drains, sends nothing to who has not passed a check, and ends.
-pub fn operations(data: &[u8]) {
-    let Some(certificate) = certificate() else {
-        return;
-    };
-    let start = epoch();
+/// A session that is answered and knows nobody.
+fn open(now: Instant) -> Option<EgressViewer> {
+    let certificate = certificate()?;
     let config = Config {
         codecs: Vec::new(),
         random: Random::new(certificate, [3; 32]),
         certificate: certificate.clone(),
         candidates: Arc::from([(Protocol::Udp, path(0).local)]),
         wall_clock: WallClock::new(
-            start,
+            now,
             SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
         ),
     };
-    let Ok((mut session, _)) = EgressViewer::open(start, OFFER, config) else {
+    let (session, _) = EgressViewer::open(now, OFFER, config).ok()?;
+    Some(session)
+}
+
+/// Paths that checks with the right password came on.
+#[derive(Default)]
+struct Checks(Vec<Path>);
+
+impl Checks {
+    /// Send a check on one of the paths.
+    fn send(&mut self, now: Instant, session: &mut EgressViewer, argument: u8) -> Accepted {
+        let (from, key) = (path(argument & 7), session.ice.key());
+        let username = format!("{}:peer", session.fragment());
+        let check = stun::request(&username, u32::from(argument), argument & 8 != 0, &key);
+        let accepted = session.handle_datagram(now, from, &check);
+        if accepted == Accepted::Path {
+            self.0.push(from);
+        }
+        accepted
+    }
+
+    fn passed(&self, path: &Path) -> bool {
+        self.0.contains(path)
+    }
+}
+
+/// A session's life from any bytes: datagrams as they are and as changes to good ones, time, binds, writes, later
+/// offers. Whatever comes, the session drains, sends nothing to who has not passed a check, and ends.
+pub fn operations(data: &[u8]) {
+    let mut now = epoch();
+    let Some(mut session) = open(now) else {
         return;
     };
-    let mut now = start;
-    let mut checked: Vec<Path> = Vec::new();
+    let mut checks = Checks::default();
     let mut batch = Counted { bytes: 0 };
     let mut rest = data;
     for _ in 0..OPERATIONS {
@@ -249,12 +352,7 @@ pub fn operations(data: &[u8]) {
                 rest = &after[length..];
             }
             1 => {
-                let key = session.ice.key();
-                let username = format!("{}:peer", session.fragment());
-                let check = stun::request(&username, u32::from(*argument), argument & 8 != 0, &key);
-                if session.handle_datagram(now, from, &check) == Accepted::Path {
-                    checked.push(from);
-                }
+                let _ = checks.send(now, &mut session, *argument);
             }
             2 => {
                 // A DTLS record of any content.
@@ -293,7 +391,7 @@ pub fn operations(data: &[u8]) {
             }
         }
         session.handle_timeout(now);
-        drain(&mut session, now, &checked);
+        drain(&mut session, now, &checks);
     }
     session.close(now, &mut batch);
     assert_eq!(batch.bytes, 0, "no goodbye without keys");
@@ -304,14 +402,14 @@ pub fn operations(data: &[u8]) {
     ));
 }
 
-fn drain(session: &mut EgressViewer, now: Instant, checked: &[Path]) {
+fn drain(session: &mut EgressViewer, now: Instant, checks: &Checks) {
     let mut buffer = [0; MAX_DATAGRAM];
     for _ in 0..OUTPUTS {
         match session.poll(now, &mut buffer) {
             Output::Transmit { path, len } => {
                 assert!(len <= MAX_DATAGRAM);
                 let refusal = buffer[..2] == [0x01, 0x11];
-                assert!(refusal || checked.contains(&path), "sent to a stranger");
+                assert!(refusal || checks.passed(&path), "sent to a stranger");
             }
             Output::Event(_) => {}
             Output::WakeAt(..) => return,
