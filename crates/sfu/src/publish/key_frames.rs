@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_millis(500);
 /// Frames that must have begun in that time: a source of one picture a second is slow, not deaf.
 const FRAMES: u32 = 3;
-/// Time that pays for one request, and most time that is saved up. In no 10 s there are more than ten requests, and
-/// after a quiet time two may follow each other at once: one for a picture, one for whoever comes right after it.
+/// Time that pays for one request, and most time that is saved up. After a quiet time two may follow each other at once:
+/// one for a picture, one for whoever comes right after it. A request that is lost is repeated on credit, once. In no
+/// 10 s there are more than ten requests, whatever the publisher does with them.
 const PRICE: Duration = Duration::from_millis(1_250);
 const SAVINGS: Duration = Duration::from_millis(2_500);
+const CREDIT: Duration = PRICE;
 /// Requests that have to stay unanswered: one may get lost on its way.
 const REQUESTS: u32 = 2;
 /// Intervals of key frames that differ by less than this share are the encoder's own rhythm.
@@ -24,9 +26,6 @@ pub(crate) enum Decision {
     /// It is too early; ask then if no key frame came.
     Wait(Instant),
 }
-
-/// Requests for one key frame that cost nothing but the first: what gets lost on the way makes no key frame.
-const REPETITIONS: u32 = 4;
 
 /// Why a key frame is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub(crate) struct KeyFrames {
     open: Option<Open>,
     /// Somebody asked after the last request went out.
     waiting: bool,
-    /// Time saved up at an instant; `None` while nothing was spent.
+    /// Time saved up at an instant, the credit on top; `None` while nothing was spent.
     savings: Option<(Instant, Duration)>,
     /// Arrival of the last key frame, and the time between the last two.
     rhythm: (Option<Instant>, Option<Duration>),
@@ -70,15 +69,20 @@ pub(crate) struct KeyFrames {
 
 impl KeyFrames {
     fn savings(&self, now: Instant) -> Duration {
-        self.savings.map_or(SAVINGS, |(at, saved)| {
-            (saved + now.saturating_duration_since(at)).min(SAVINGS)
+        let most = SAVINGS + CREDIT;
+        self.savings.map_or(most, |(at, saved)| {
+            (saved + now.saturating_duration_since(at)).min(most)
         })
     }
 
-    /// Whether a request now would repeat one that seems to be lost. One that is ignored is not.
-    fn repeats(&self) -> bool {
-        let open = self.open.is_some_and(|open| open.requests < REPETITIONS);
-        open && self.answers != Some(false)
+    /// What must be saved up for a request now, the credit included: less where it repeats the first one, which seems
+    /// to be lost. One that is ignored is not.
+    fn needed(&self) -> Duration {
+        let first = self.open.is_some_and(|open| open.requests == 1);
+        match first && self.answers != Some(false) {
+            true => PRICE,
+            false => PRICE + CREDIT,
+        }
     }
 
     /// When a request may go out at the earliest.
@@ -90,8 +94,8 @@ impl KeyFrames {
         if self.open.is_some() || need == Need::Damaged {
             at = at.max(asked + ANSWER);
         }
-        if need == Need::Picture && !self.repeats() {
-            at = at.max(now + PRICE.saturating_sub(self.savings(now)));
+        if need == Need::Picture {
+            at = at.max(now + self.needed().saturating_sub(self.savings(now)));
         }
         at
     }
@@ -103,7 +107,7 @@ impl KeyFrames {
             self.waiting = true;
             return Decision::Wait(at);
         }
-        if need == Need::Picture && !self.repeats() {
+        if need == Need::Picture {
             self.savings = Some((now, self.savings(now).saturating_sub(PRICE)));
         }
         self.asked = Some(now);
@@ -253,20 +257,51 @@ mod tests {
         assert_eq!(key_frames.due(at(600), false, Need::Picture), None);
         let again = key_frames.due(at(600), true, Need::Picture);
         assert_eq!(again, Some(Decision::Ask));
-        for ms in [1_100, 1_600] {
-            let again = key_frames.due(at(ms), true, Need::Picture);
-            assert_eq!(again, Some(Decision::Ask), "{ms}");
-        }
-        // Four cost as much as one, and no more: whoever does not answer is not asked more often than others.
-        let fifth = key_frames.due(at(2_100), true, Need::Picture);
-        assert_eq!(fifth, Some(Decision::Ask));
-        let sixth = key_frames.due(at(2_600), true, Need::Picture);
-        assert_eq!(sixth, Some(Decision::Ask));
-        let seventh = key_frames.due(at(3_100), true, Need::Picture);
-        assert_eq!(seventh, Some(Decision::Wait(at(3_350))));
-        key_frames.arrived(at(1_200), NONE);
+        // Whoever does not answer is not asked more often than others.
+        let third = key_frames.due(at(1_100), true, Need::Picture);
+        assert_eq!(third, Some(Decision::Wait(at(1_250))));
+        let third = key_frames.due(at(1_250), true, Need::Picture);
+        assert_eq!(third, Some(Decision::Ask));
+        let fourth = key_frames.due(at(1_750), true, Need::Picture);
+        assert_eq!(fourth, Some(Decision::Wait(at(2_500))));
+        key_frames.arrived(at(2_000), NONE);
         assert_eq!(key_frames.answer_due(), None);
-        assert_eq!(key_frames.due(at(1_300), true, Need::Picture), None);
+        assert_eq!(key_frames.due(at(2_500), true, Need::Picture), None);
+        // Nothing is left of the savings, and yet one that is lost is repeated.
+        assert_eq!(key_frames.request(at(2_500), Need::Picture), Decision::Ask);
+        let again = key_frames.due(at(3_000), true, Need::Picture);
+        assert_eq!(again, Some(Decision::Ask));
+        let third = key_frames.due(at(3_500), true, Need::Picture);
+        assert_eq!(third, Some(Decision::Wait(at(5_000))));
+    }
+
+    #[test]
+    fn a_publisher_that_answers_late_gets_no_more_requests_than_others() {
+        for delay in [0, 40, 600, 1_100, 1_600, 2_000, 2_600, 10_000] {
+            let (at, mut key_frames) = (clock(), KeyFrames::default());
+            key_frames.learn(true);
+            let (mut asked, mut answer) = (Vec::new(), None);
+            // Somebody wants a picture all the time.
+            for ms in (0..60_000).step_by(10) {
+                if answer.is_some_and(|due| ms >= due) {
+                    key_frames.arrived(at(ms), NONE);
+                    answer = None;
+                }
+                if key_frames.request(at(ms), Need::Picture) == Decision::Ask {
+                    asked.push(ms);
+                    answer.get_or_insert(ms + delay);
+                }
+            }
+            for begin in &asked {
+                let window = *begin..begin + 10_000;
+                let within = asked.iter().filter(|ms| window.contains(ms)).count();
+                assert!(
+                    within <= 10,
+                    "{within} after {begin} ms, answers after {delay} ms"
+                );
+            }
+            assert!(asked.len() >= 46, "{delay}: {asked:?}");
+        }
     }
 
     #[test]
