@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{
-    Direction, KeyframeRequestKind, MediaKind, MediaTime, Mid, Rid, Simulcast, SimulcastLayer,
+    Direction, KeyframeRequestKind, MediaData, MediaKind, MediaTime, Mid, Rid, Simulcast,
+    SimulcastLayer,
 };
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -40,6 +41,16 @@ impl Seen {
             .map(|pair| pair[1] - pair[0])
             .max()
             .unwrap_or(Duration::MAX)
+    }
+
+    /// Video and sound as they were sent, whenever they came.
+    pub fn media(&self) -> (Vec<SeenFrame>, Vec<SeenFrame>) {
+        let timeless = |frame: &SeenFrame| SeenFrame {
+            at: Duration::ZERO,
+            ..frame.clone()
+        };
+        let all = |frames: &[SeenFrame]| frames.iter().map(timeless).collect();
+        (all(&self.video), all(&self.audio))
     }
 
     /// Numbers of the video frames that could be shown.
@@ -75,15 +86,27 @@ const ROUNDS: u32 = 32;
 const REPAIR_PACKETS: usize = 1024;
 const REPAIR_AGE: Duration = Duration::from_secs(3);
 
-/// What a decoder would remember of one video section.
+/// What a player would remember of one section.
 #[derive(Default)]
 struct Screen {
     /// Number of the last frame, as long as nothing was missing since a key frame.
     last: Option<u64>,
     asked: Option<Instant>,
+    /// Sequence number and timestamp that the section began with.
+    began: Option<(i64, i64)>,
 }
 
 impl Screen {
+    /// Where a frame stands in what the section got.
+    fn place(&mut self, mut frame: SeenFrame, data: &MediaData) -> SeenFrame {
+        let [first, last] = [data.seq_range.start(), data.seq_range.end()].map(|n| **n as i64);
+        let time = data.time.numer() as i64;
+        let (sequence_began, time_began) = *self.began.get_or_insert((first, time));
+        frame.sequence = (first - sequence_began, last - sequence_began);
+        frame.time = time - time_began;
+        frame
+    }
+
     fn show(&mut self, mut frame: SeenFrame) -> SeenFrame {
         let follows = frame.key || self.last.is_some_and(|last| frame.number == last + 1);
         frame.shown = frame.whole && follows;
@@ -332,11 +355,12 @@ impl Client {
             }
             Event::MediaData(data) => {
                 let frame = SeenFrame::read(now - self.started, &data.data);
+                let screen = self.screens.entry(data.mid).or_default();
+                let frame = frame.map(|frame| screen.place(frame, &data));
                 if data.params.spec().codec.is_audio() {
                     self.seen.audio.extend(frame);
                     return;
                 }
-                let screen = self.screens.entry(data.mid).or_default();
                 let frame = frame.map(|frame| screen.show(frame));
                 let frozen = frame.as_ref().is_none_or(|frame| !frame.shown);
                 self.seen.video.extend(frame);

@@ -255,6 +255,17 @@ impl Lab {
         self.run(3 * CONSENT_TIMEOUT);
     }
 
+    /// Everybody who is still there leaves, and nothing may be left of anybody: how a scenario ends.
+    pub fn end(&mut self) {
+        for index in 0..self.peers.len() {
+            if !self.peers[index].gone {
+                self.leave(PeerId(index));
+            }
+        }
+        self.settle();
+        self.assert_empty();
+    }
+
     /// What a viewer got so far.
     pub fn seen(&self, viewer: PeerId) -> &Seen {
         &self.peers[viewer.0].client.seen

@@ -13,10 +13,7 @@
 //! lab.play(guest, host);
 //! lab.run(secs(2));
 //! assert!(lab.seen(guest).video.len() > 30);
-//! lab.leave(host);
-//! lab.leave(guest);
-//! lab.settle();
-//! lab.assert_empty();
+//! lab.end();
 //! ```
 
 mod client;

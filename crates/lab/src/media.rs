@@ -175,6 +175,12 @@ pub struct SeenFrame {
     pub whole: bool,
     /// Whether a decoder could show it: whole, and so is every frame back to a key frame.
     pub shown: bool,
+    /// Digest of what it consists of.
+    pub digest: u64,
+    /// Numbers of its first and last packet, from the section's first one on.
+    pub sequence: (i64, i64),
+    /// RTP ticks since the section's first frame.
+    pub time: i64,
 }
 
 impl SeenFrame {
@@ -194,8 +200,20 @@ impl SeenFrame {
             key: text.get(19..20)? == "K",
             whole,
             shown: whole,
+            digest: digest(data),
+            sequence: (0, 0),
+            time: 0,
         })
     }
+}
+
+/// The same in every run: FNV-1a, 64 bits.
+fn digest(data: &[u8]) -> u64 {
+    const START: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    data.iter().fold(START, |digest, byte| {
+        (digest ^ u64::from(*byte)).wrapping_mul(PRIME)
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use sanderling_lab::{Lab, Link, Replay, Source, ms, secs};
 
 #[test]
 fn nothing_is_left_of_those_who_leave() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("nothing_is_left_of_those_who_leave", seed);
         for workers in [1, 2] {
             let mut lab = Lab::with_workers(seed, workers);
@@ -25,7 +25,7 @@ fn nothing_is_left_of_those_who_leave() {
 
 #[test]
 fn peers_that_vanish_are_given_up_after_their_time_and_leave_nothing() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("peers_that_vanish", seed);
         for workers in [1, 2] {
             let mut lab = Lab::with_workers(seed, workers);
@@ -63,7 +63,7 @@ fn peers_that_vanish_are_given_up_after_their_time_and_leave_nothing() {
 
 #[test]
 fn a_peer_that_never_connects_is_given_up() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("a_peer_that_never_connects", seed);
         let mut lab = Lab::seed(seed);
         let host = lab.publisher("host", Source::vp8(25), Link::clean());
@@ -87,7 +87,7 @@ fn a_peer_that_never_connects_is_given_up() {
 
 #[test]
 fn a_viewer_outlives_the_streams_it_plays() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..6) {
         let _replay = Replay::new("a_viewer_outlives", seed);
         for workers in [1, 2] {
             let mut lab = Lab::with_workers(seed, workers);
@@ -140,4 +140,5 @@ fn playing_more_than_there_are_slots_or_what_is_not_there_fails_with_its_reason(
         .map(|text| text.split(':').next().unwrap())
         .collect();
     assert_eq!(reasons, ["NoSlot", "UnknownStream", "Duplicate"]);
+    lab.end();
 }

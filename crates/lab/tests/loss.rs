@@ -5,7 +5,7 @@ use sanderling_lab::{Lab, Link, Replay, Source, ms, secs};
 /// Packets lost one way only, so that it is known who repaired them.
 #[test]
 fn losses_on_either_side_of_the_server_are_repaired() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..5) {
         let _replay = Replay::new("losses_on_either_side", seed);
         for (up, down) in [(0.05, 0.0), (0.0, 0.05), (0.1, 0.0), (0.0, 0.1)] {
             for source in [Source::vp8(25), Source::h264(25)] {
@@ -34,6 +34,7 @@ fn losses_on_either_side_of_the_server_are_repaired() {
                     whole + 15 >= sent,
                     "{source:?}, loss {up} up, {down} down: {whole} of {sent}"
                 );
+                lab.end();
             }
         }
     }
@@ -41,7 +42,7 @@ fn losses_on_either_side_of_the_server_are_repaired() {
 
 #[test]
 fn on_a_link_that_loses_and_reorders_the_picture_comes_and_stays() {
-    for seed in Replay::seeds(0..4) {
+    for seed in Replay::seeds(0..6) {
         let _replay = Replay::new("on_a_link_that_loses_and_reorders", seed);
         for loss in [0.05, 0.1] {
             let link = Link::clean().delay(ms(20)).jitter(ms(8)).loss(loss);
@@ -76,13 +77,14 @@ fn on_a_link_that_loses_and_reorders_the_picture_comes_and_stays() {
                 "{:?} with {loss} loss",
                 seen.longest_gap()
             );
+            lab.end();
         }
     }
 }
 
 #[test]
 fn a_link_with_a_rate_and_a_queue_delivers_what_fits() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..8) {
         let _replay = Replay::new("a_link_with_a_rate", seed);
         let mut lab = Lab::seed(seed);
         let host = lab.publisher("host", Source::vp8(25), Link::clean());
@@ -101,12 +103,13 @@ fn a_link_with_a_rate_and_a_queue_delivers_what_fits() {
             seen.numbers().len()
         );
         assert!(seen.longest_gap() < ms(500), "{:?}", seen.longest_gap());
+        lab.end();
     }
 }
 
 #[test]
 fn after_an_outage_the_picture_comes_back_with_a_key_frame() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("after_an_outage", seed);
         let mut lab = Lab::seed(seed);
         let host = lab.publisher("host", Source::vp8(25), Link::clean());
@@ -135,5 +138,6 @@ fn after_an_outage_the_picture_comes_back_with_a_key_frame() {
             "{}",
             lab.key_frames_asked(host)
         );
+        lab.end();
     }
 }

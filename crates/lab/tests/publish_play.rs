@@ -22,10 +22,10 @@ fn session(
 
 #[test]
 fn every_frame_from_the_first_key_frame_on_arrives_whole_and_in_order() {
-    for seed in Replay::seeds(0..5) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("every_frame_from_the_first_key_frame_on", seed);
         for source in [Source::vp8(25), Source::h264(25)] {
-            let (lab, host, guest) = session(seed, 1, source, Link::clean(), 4);
+            let (mut lab, host, guest) = session(seed, 1, source, Link::clean(), 4);
             let seen = lab.seen(guest);
             assert!(
                 seen.video[0].key,
@@ -46,44 +46,45 @@ fn every_frame_from_the_first_key_frame_on_arrives_whole_and_in_order() {
             assert!(seen.audio.len() >= 190 && seen.audio.iter().all(|packet| packet.whole));
             assert_eq!(lab.key_frames_asked(host), 1);
             assert!(lab.failures().is_empty());
+            lab.end();
         }
     }
 }
 
 #[test]
 fn the_first_picture_comes_within_two_round_trips_and_a_frame() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("the_first_picture_comes", seed);
-        let (lab, _, guest) = session(seed, 1, Source::vp8(25), Link::clean().delay(ms(20)), 1);
+        let (mut lab, _, guest) = session(seed, 1, Source::vp8(25), Link::clean().delay(ms(20)), 1);
         // Asking the publisher and bringing its key frame takes 80 ms; its next frame is up to 40 ms away.
         let first = lab.seen(guest).video[0].at;
         assert!(first <= ms(500 + 80 + 40 + 20), "{first:?}");
+        lab.end();
     }
 }
 
 #[test]
 fn two_workers_give_the_same_media_as_one() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("two_workers_give_the_same_media", seed);
-        let (one, _, guest) = session(seed, 1, Source::vp8(25), Link::clean(), 3);
-        let (two, _, other) = session(seed, 2, Source::vp8(25), Link::clean(), 3);
-        // The hop takes some microseconds, which may move the key frame by one frame and no more.
-        let (near, far) = (one.seen(guest).numbers(), two.seen(other).numbers());
-        assert!(near[0].abs_diff(far[0]) <= 1, "{} and {}", near[0], far[0]);
-        assert!(
-            near.len().abs_diff(far.len()) <= 1,
-            "{} and {}",
-            near.len(),
-            far.len()
-        );
-        assert!(far.windows(2).all(|pair| pair[1] == pair[0] + 1));
-        assert!(
-            one.seen(guest)
-                .audio
-                .len()
-                .abs_diff(two.seen(other).audio.len())
-                <= 1
-        );
+        let media = |workers| {
+            let mut lab = Lab::with_workers(seed, workers);
+            let host = lab.publisher("host", Source::vp8(25), Link::clean());
+            let guest = lab.viewer("guest", Link::clean());
+            // Between two ticks of the publisher's: the hop takes some microseconds, in which a packet may come.
+            lab.run(ms(507));
+            lab.play(guest, host);
+            lab.run(secs(3));
+            let media = lab.seen(guest).media();
+            lab.end();
+            media
+        };
+        let (video, sound) = media(1);
+        assert!(video.len() > 70 && sound.len() > 140);
+        // The publisher is on one worker, the viewer on another.
+        let (other_video, other_sound) = media(2);
+        assert_eq!(video[..], other_video[..]);
+        assert_eq!(sound[..], other_sound[..]);
     }
 }
 
@@ -107,13 +108,14 @@ fn many_viewers_cost_the_publisher_one_key_frame() {
                 assert_eq!(lab.seen(*guest).key_frame_requests, 0);
             }
             assert_eq!(lab.key_frames_asked(host), 1, "with {workers} workers");
+            lab.end();
         }
     }
 }
 
 #[test]
 fn a_stopped_stream_sends_nothing_more_and_can_be_played_again() {
-    for seed in Replay::seeds(0..3) {
+    for seed in Replay::seeds(0..10) {
         let _replay = Replay::new("a_stopped_stream_sends_nothing_more", seed);
         let (mut lab, host, guest) = session(seed, 1, Source::vp8(25), Link::clean(), 2);
         lab.stop(guest, host);
@@ -138,6 +140,7 @@ fn a_stopped_stream_sends_nothing_more_and_can_be_played_again() {
                 .find(|frame| frame.whole)
                 .is_some_and(|frame| frame.key)
         );
+        lab.end();
     }
 }
 
@@ -153,8 +156,7 @@ fn one_seed_gives_one_trace_and_another_seed_another() {
         lab.run(secs(5));
         let frames = lab.seen(guest).video.clone();
         lab.vanish(host);
-        lab.leave(guest);
-        lab.settle();
+        lab.end();
         (lab.trace().clone(), frames)
     };
     for seed in Replay::seeds(10..13) {

@@ -38,7 +38,7 @@ fn sequences_of_operations_leave_nothing_and_answer_everything() {
 
 #[test]
 fn whatever_peers_do_nothing_is_left_of_them() {
-    for seed in Replay::seeds(0..8) {
+    for seed in Replay::seeds(0..12) {
         let _replay = Replay::new("whatever_peers_do", seed);
         let mut random = Random::named(seed, "life");
         let mut lab = Lab::with_workers(seed, [1, 2, 4][seed as usize % 3]);
@@ -62,7 +62,9 @@ fn whatever_peers_do_nothing_is_left_of_them() {
                         Source::h264(15),
                         Source::vp8(15).bytes(40_000, 1_000).gop(20),
                         Source::h264(25).gop(60).deaf(),
-                    ][random.below(4) as usize];
+                        Source::vp8(25).layered(),
+                        Source::vp8(25).layered().gop(50).deaf(),
+                    ][random.below(6) as usize];
                     hosts.push(lab.publisher(&format!("host {step}"), source, link));
                 }
                 (1 | 2, ..) if guests.len() < 6 => {
@@ -89,11 +91,7 @@ fn whatever_peers_do_nothing_is_left_of_them() {
             }
             lab.run(ms(random.below(800)));
         }
-        for peer in hosts.into_iter().chain(guests) {
-            lab.leave(peer);
-        }
-        lab.settle();
-        lab.assert_empty();
+        lab.end();
     }
 }
 
@@ -101,16 +99,17 @@ fn whatever_peers_do_nothing_is_left_of_them() {
 /// but what was shown is not shown again while the stream is bound.
 #[test]
 fn pictures_never_go_back() {
-    for seed in Replay::seeds(0..12) {
+    for seed in Replay::seeds(0..24) {
         let _replay = Replay::new("pictures_never_go_back", seed);
         let mut random = Random::named(seed, "pictures");
-        let mut lab = Lab::with_workers(seed, 1 + seed as usize % 2);
+        let mut lab = Lab::with_workers(seed, 1 + seed as usize / 4 % 2);
         let clean = Link::clean().delay(ms(10));
         let source = [
             Source::vp8(25).gop(40),
             Source::h264(25).gop(100).deaf(),
             Source::vp8(15).bytes(60_000, 2_000),
-        ][seed as usize % 3];
+            Source::vp8(25).layered(),
+        ][seed as usize % 4];
         let host = lab.publisher("host", source, clean);
         let guest = lab.viewer("guest", clean);
         lab.run(ms(1_000));
@@ -120,11 +119,15 @@ fn pictures_never_go_back() {
                 .jitter(ms(random.below(20)))
                 .loss(random.share() * 0.1)
                 .rate([0, 0, 500_000][random.below(3) as usize]);
-            match random.below(5) {
+            match random.below(6) {
                 0 => lab.relink(guest, link),
                 1 => lab.relink(host, clean.loss(random.share() * 0.1)),
                 2 => lab.relink(guest, clean),
                 3 => lab.jump(ms(random.below(700))),
+                4 => {
+                    let choices = [LayerChoice::Automatic, LayerChoice::Small, LayerChoice::Big];
+                    lab.choose(guest, host, choices[random.below(3) as usize]);
+                }
                 _ => {}
             }
             lab.run(ms(500 + random.below(1_500)));
@@ -146,9 +149,6 @@ fn pictures_never_go_back() {
             after >= 100,
             "{source:?}: {after} pictures in the last 10 s"
         );
-        lab.leave(guest);
-        lab.leave(host);
-        lab.settle();
-        lab.assert_empty();
+        lab.end();
     }
 }
