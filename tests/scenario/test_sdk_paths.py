@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
 import pytest
 
-from sanderling import Player, PlayerConfig, ResourceMode, ResourceType
+from sanderling import (
+    CustomVideoSource,
+    PixelFormat,
+    Player,
+    PlayerConfig,
+    ResourceMode,
+    ResourceType,
+    VideoFrame,
+)
+from sanderling.demo import clock
 from scenario.lossy_path import lossy_path
 from scenario.test_sdk_reconnect import pushing
 from scenario.town import Town, town
@@ -13,6 +29,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 PICTURES = 50
 L3_LIMIT_MS = 1000
+LUMA = 170
+"""How bright a marked picture is below its mark."""
 
 
 async def limits(on: Town) -> list[int]:
@@ -30,6 +48,94 @@ async def watch(player: Player, pictures: int) -> None:
     shown = player.video()
     for _ in range(pictures):
         await anext(shown)
+
+
+async def push_marked(source: CustomVideoSource) -> None:
+    """Bright pictures with their numbers, at the pace of a camera."""
+    for number in itertools.count():
+        picture = np.full((180 * 3 // 2, 320), 128, np.uint8)
+        picture[:180] = LUMA
+        clock.burn(picture[:180], time.time_ns(), number)
+        await source.push(VideoFrame.from_ndarray(picture, PixelFormat.I420))
+        await asyncio.sleep(0.04)
+
+
+class Watched:
+    """What was shown of marked pictures: number and brightness of each."""
+
+    def __init__(self) -> None:
+        self.pictures: list[tuple[int | None, float]] = []
+        self._changed = asyncio.Event()
+
+    async def watch(self, player: Player) -> None:
+        async for frame in player.video(keep=0):
+            reading = clock.read(frame.planes[0])
+            luma = float(frame.planes[0][frame.height // 2 :].mean())
+            self.pictures.append((reading.frame if reading else None, luma))
+            self._changed.set()
+
+    async def more(self) -> None:
+        """Wait until another second was shown."""
+        wanted = len(self.pictures) + 25
+        async with asyncio.timeout(20):
+            while len(self.pictures) < wanted:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def assert_as_shown_to(self, witness: Watched) -> None:
+        """None is black or damaged, shown twice or late, and none is left out that the other one was shown."""
+        assert min(luma for _, luma in self.pictures) > LUMA - 20
+        numbers, others = ([number for number, _ in seen.pictures] for seen in (self, witness))
+        assert others[others.index(numbers[0]) : others.index(numbers[-1]) + 1] == numbers
+        assert None not in numbers
+        assert numbers == sorted({number for number in numbers if number is not None})
+
+
+@asynccontextmanager
+async def watched(player: Player) -> AsyncIterator[Watched]:
+    seen = Watched()
+    task = asyncio.create_task(seen.watch(player))
+    try:
+        yield seen
+    finally:
+        task.cancel()
+
+
+async def test_no_picture_is_black_or_left_out_when_the_path_changes() -> None:
+    """By hand, and as the viewer comes on stage and leaves it; a play that stays where it is tells what was sent."""
+    source, own = CustomVideoSource(), CustomVideoSource()
+    async with town() as on, pushing(own):
+        (host, _), (viewer, recorder), (other, _) = [await on.join(u) for u in ("host", "viewer", "other")]
+        marking = asyncio.create_task(push_marked(source))
+        try:
+            await host.start_publishing_stream("film", source)
+            staying = await other.start_playing_stream(
+                "film", PlayerConfig(resource_mode=ResourceMode.ONLY_RTC)
+            )
+            player = await viewer.start_playing_stream("film")
+            async with watched(staying) as witness, watched(player) as seen:
+                await witness.more()
+                seen.pictures.clear()
+                await seen.more()
+                publisher = await viewer.start_publishing_stream("mine", own)
+                await recorder.until_call("resource", "film", ResourceMode.ONLY_RTC)
+                assert sorted(await limits(on)) == [0, 0]
+                await seen.more()
+                await publisher.stop()
+                await recorder.until_call("resource", "film", ResourceMode.ONLY_L3)
+                assert sorted(await limits(on)) == [0, L3_LIMIT_MS]
+                await seen.more()
+                for resource, limit in ((ResourceType.RTC, 0), (ResourceType.L3, L3_LIMIT_MS)):
+                    await player.switch_resource(resource)
+                    assert sorted(await limits(on)) == [0, limit]
+                    await seen.more()
+                await witness.more()
+            seen.assert_as_shown_to(witness)
+            moves = [call[1] for call in recorder.of("resource")]
+            assert moves == [ResourceMode.ONLY_RTC, ResourceMode.ONLY_L3] * 2
+            assert len(recorder.of("player")) == 2
+        finally:
+            marking.cancel()
 
 
 async def test_the_limit_follows_the_path_and_pictures_go_on() -> None:
@@ -70,5 +176,4 @@ async def test_l3_holds_pictures_for_as_long_as_the_network_makes_it(monkeypatch
         path.down = 0.1
         lossy = await held_ms(ResourceMode.ONLY_L3)
         assert path.lost > 0
-        assert at_once < clean < L3_LIMIT_MS
-        assert lossy < L3_LIMIT_MS
+        assert at_once < clean < lossy < L3_LIMIT_MS
