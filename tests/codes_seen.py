@@ -2,9 +2,10 @@
 
 A code counts as met by a test when, while it runs, an error with that code is made in this process (by the code under
 test or by a server in a thread of it), an event with that code is delivered, a message of the wire with that code is
-read, or the test hands :func:`met` what a process of its own has reported. What a test meets is held against the
-declarations at the end of the run, for every test that ran whole, with all its parameters, and passed: so the order
-of tests is of no account, and a part of them may be run.
+read, or the test hands :func:`met` what a process of its own has reported. What the test says itself, in a server's
+place (:func:`scripted`), does not count, nor what comes of it. What a test meets is held against the declarations at
+the end of the run, for every test that ran whole, with all its parameters, and passed: so the order of tests is of no
+account, and a part of them may be run.
 """
 
 from __future__ import annotations
@@ -21,16 +22,23 @@ import pytest
 from sanderling import errors
 from sanderling.signaling import codec
 
-__all__ = ["CodesSeen", "declared_tests", "met", "unmet"]
+__all__ = ["CodesSeen", "declared_tests", "met", "scripted", "unmet"]
 
 _running: set[int] = set()
 """What the test that runs has met so far."""
+_scripted: set[int] = set()
+"""What it has said itself, in a server's place."""
 
 
 def met(code: int) -> int:
     """A code that the test has read from the output of another process; returns it."""
     _running.add(int(code))
     return int(code)
+
+
+def scripted(message: object) -> None:
+    """A message that a stand-in for a server sends because the test says so: its code is not met by being read."""
+    _scripted.add(int(getattr(message, "code", 0)))
 
 
 DECLARED = Path(__file__).resolve().parent.parent / "build/codes.toml"
@@ -126,11 +134,12 @@ class CodesSeen:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[object]:
         """Gather what is met from set-up to tear-down."""
         _running.clear()
+        _scripted.clear()
         self._watch_events()
         result = yield
         test = _test_of(item)
         if test in self._tests:
-            self._seen.setdefault(test, set()).update(_running)
+            self._seen.setdefault(test, set()).update(_running - _scripted)
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

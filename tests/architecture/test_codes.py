@@ -75,22 +75,30 @@ def test_every_code_that_is_raised_has_cause_and_remedy() -> None:
 
 
 def test_a_test_that_does_not_meet_its_code_fails_the_run(tmp_path: Path) -> None:
-    """In a run of its own: tests that do, that do not, that run in part, and that fail by themselves."""
+    """In a run of its own: tests that do, that do not, that run in part, that fail, and that say it themselves."""
     (tmp_path / "conftest.py").write_text(
         "from codes_seen import CodesSeen\n"
         "codes = {1000002: 'test_a.py::test_meets', 1000017: 'test_a.py::test_does_not',\n"
-        "         1002001: 'test_a.py::test_in_part', 1002002: 'test_a.py::test_fails'}\n"
+        "         1002001: 'test_a.py::test_in_part', 1002002: 'test_a.py::test_fails',\n"
+        "         1002057: 'test_a.py::test_says_it_itself'}\n"
         "def pytest_configure(config):\n"
         "    config.pluginmanager.register(CodesSeen(codes))\n"
     )
     (tmp_path / "test_a.py").write_text(
         "import pytest\n"
+        "from codes_seen import scripted\n"
         "from sanderling.errors import SanderlingError\n"
+        "from sanderling.signaling import codec\n"
+        "from sanderling.signaling.messages import Error\n"
         "def test_meets(): SanderlingError(1000002)\n"
         "def test_does_not(): assert 1000017\n"
         "@pytest.mark.parametrize('n', [1, 2])\n"
         "def test_in_part(n): n == 2 and SanderlingError(1002001)\n"
         "def test_fails(): raise SanderlingError(1000017)\n"
+        "def test_says_it_itself():\n"
+        "    error = Error(1002057, 'no')\n"
+        "    scripted(error)\n"
+        "    SanderlingError(codec.decode_server(codec.encode(error)).code)\n"
     )
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -106,6 +114,7 @@ def test_a_test_that_does_not_meet_its_code_fails_the_run(tmp_path: Path) -> Non
         return done.returncode, "; ".join(found)
 
     missing = "build/codes.toml: 1000017 was not met by test_a.py::test_does_not"
-    assert run("-k", "not fails") == (1, missing)
+    echoed = "build/codes.toml: 1002057 was not met by test_a.py::test_says_it_itself"
+    assert run("-k", "not fails") == (1, f"{missing}; {echoed}")
     assert run("-k", "meets or (in_part and 1)") == (0, "")
     assert run("test_a.py::test_in_part[1]", "test_a.py::test_meets") == (0, "")

@@ -11,6 +11,7 @@ import webrtc
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from codes_seen import scripted
 from sanderling.errors import SanderlingError
 from sanderling.signaling import codec, messages
 
@@ -48,7 +49,7 @@ class ScriptedServer:
     async def say(self, message: messages.ServerMessage) -> None:
         """Send a notice."""
         assert self._socket is not None
-        await self._socket.send(codec.encode(message), text=True)
+        await self._send(self._socket, message)
 
     async def say_bytes(self, data: bytes) -> None:
         """Send whatever."""
@@ -86,14 +87,18 @@ class ScriptedServer:
                 if not isinstance(message, messages.Resume | messages.Heartbeat):
                     self._newest_seq = max(self._newest_seq, message.seq)
                 if reply is not None:
-                    await socket.send(codec.encode(reply), text=True)
+                    await self._send(socket, reply)
                 if isinstance(reply, messages.ResumeOk):
                     for late in self.missed:
-                        await socket.send(codec.encode(late), text=True)
+                        await self._send(socket, late)
                 self.received.append(message)
                 self._arrived.set()
         except (ConnectionClosed, SanderlingError):
             pass
+
+    async def _send(self, socket: ServerConnection, message: messages.ServerMessage) -> None:
+        scripted(message)
+        await socket.send(codec.encode(message), text=True)
 
     def close(self) -> None:
         for peer in self._peers:
