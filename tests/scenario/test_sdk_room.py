@@ -23,6 +23,7 @@ from sanderling import (
     RemoteDeviceState,
     ResourceMode,
     ResourceType,
+    RoomConfig,
     RoomError,
     RoomMode,
     RoomStateReason,
@@ -249,6 +250,24 @@ async def test_switching_the_room_keeps_the_connection() -> None:
         with pytest.raises(RoomError) as caught:
             await engine.switch_room("first", "third")
         assert caught.value.code == ErrorCode.ROOM_ID_INCORRECT
+
+
+async def test_a_switch_that_is_refused_fails_and_leaves_the_user_in_no_room() -> None:
+    async with town() as it:
+        config = RoomConfig(token=it.node.token(it.project, "alice"), max_member_count=1)
+        full = await it.engine(Recorder()).login_room("full", User("alice", "Alice"), config)
+        recorder = Recorder()
+        engine = it.engine(recorder)
+        await engine.login_room("first", User("bob", "Bob"), it.config("bob"))
+        with pytest.raises(RoomError) as caught:
+            await engine.switch_room("first", "full")
+        assert caught.value.code == ErrorCode.ROOM_FULL
+        await recorder.until(lambda: len(recorder.of("room")) == 5)
+        assert recorder.of("room")[-1] == ("full", RoomStateReason.LOGIN_FAILED, ErrorCode.ROOM_FULL)
+        assert dict(engine.rooms) == {}
+        again = await engine.login_room("first", User("bob", "Bob"), it.config("bob"))
+        assert again.state is RoomStateReason.LOGINED
+        assert full.state is RoomStateReason.LOGINED
 
 
 async def test_a_viewer_that_comes_on_stage_gets_the_fast_path_and_back() -> None:

@@ -217,7 +217,7 @@ class Room(Messaging):
         except SanderlingError as error:
             if is_passing(error) and not self.session.over:
                 await self.session.up_or_over()  # the next login is to the new room
-            if not self.session.is_online:
+            if self.state not in (RoomStateReason.LOGINED, RoomStateReason.RECONNECTED):
                 self.session.end(Ended(error))
                 raise
 
