@@ -143,3 +143,15 @@ async def test_a_query_whose_caller_is_gone_is_carried_out_before_the_end(storag
     await again.open()
     assert [project.name for project in await again.projects()] == ["one"]
     await again.aclose()
+
+
+async def test_several_folders_are_opened_at_once(tmp_path):
+    storages = [SqliteStorage(tmp_path / str(number)) for number in range(8)]
+    try:
+        await asyncio.gather(*(storage.open() for storage in storages))
+        made = [await storage.create_project("one") for storage in storages]
+        for storage, project in zip(storages, made, strict=True):
+            assert [held.app_id for held in await storage.projects()] == [project.app_id]
+    finally:
+        for storage in storages:
+            await storage.aclose()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -79,6 +80,9 @@ def make_state_folder(folder: Path) -> None:
         ) from None
 
 
+_migrating = threading.Lock()
+
+
 def _migrate(path: Path) -> None:
     from alembic import command
     from alembic.config import Config
@@ -92,7 +96,8 @@ def _migrate(path: Path) -> None:
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with engine.connect() as connection:
+        # What runs a migration keeps its context in globals: one at a time in this process, whatever the folder.
+        with _migrating, engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.commit()
             config.attributes["connection"] = connection
