@@ -180,7 +180,13 @@ class Player(IncomingPictures):
         self._came.set()
 
     def stream_deleted(self) -> None:
-        """The stream is gone: the play ends, which is no failure."""
+        """The stream is gone: the play ends, which is no failure.
+
+        One that has not been bound yet waits for the next stream of this name: it was begun when the server had
+        already ended the one before it and only the room had not heard of that.
+        """
+        if not (self._bound or self._retrying or self.state is PlayerState.PLAYING):
+            return
         self._registered = False
         self.end(None)
 

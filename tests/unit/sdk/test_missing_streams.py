@@ -58,6 +58,39 @@ async def test_a_play_that_is_stopped_while_it_waits_asks_no_more(monkeypatch: p
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("sanderling-play")]
 
 
+async def test_a_play_anew_outlives_the_word_that_the_former_stream_is_gone() -> None:
+    recorder = Recorder()
+    film = messages.Stream("s1", messages.User("bob", "Bob"))
+    async with scripted_server() as server, engine_of(server, recorder) as engine:
+        room = await engine.login_room("lobby", ALICE, CONFIG)
+        await server.say(messages.StreamNotice(0, (film,)))
+        playing = room.start_playing_stream("s1")
+        await server.expect(messages.Play)
+        await server.say(messages.PlayerStateNotice("s1", 2))
+        await playing
+        # The play ends first, and the room hears of the stream after the next play has begun.
+        server.refuse[messages.Play] = (1004002, "no such stream")
+        await server.say(messages.PlayerStateNotice("s1", 0))
+        await recorder.until_call("player", "s1", PlayerState.NO_PLAY, 0)
+        again = room.start_playing_stream("s1")
+        await server.expect(messages.Play)
+        await server.say(messages.StreamNotice(1, (film,)))
+        await recorder.until(lambda: len(recorder.of("streams")) == 2)
+        server.refuse.clear()
+        await server.say(messages.StreamNotice(0, (film,)))
+        await server.expect(messages.Play)
+        await server.say(messages.PlayerStateNotice("s1", 2))
+        player = await again
+        # A play that runs ends with its stream.
+        await server.say(messages.StreamNotice(1, (film,)))
+        await recorder.until(lambda: player.state is PlayerState.NO_PLAY)
+        assert [call[1] for call in recorder.of("player")] == [
+            PlayerState.PLAY_REQUESTING,
+            PlayerState.PLAYING,
+            PlayerState.NO_PLAY,
+        ] * 2
+
+
 async def test_a_stream_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing_module, "RETRY_INTERVAL", 0.01)
     recorder = Recorder()
