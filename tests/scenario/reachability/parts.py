@@ -135,12 +135,19 @@ class Server:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, network: Network, state: Path, *arguments: str, host: str = "server"
+        cls,
+        network: Network,
+        state: Path,
+        *arguments: str,
+        host: str = "server",
+        settings: dict[str, Any] | None = None,
     ) -> AsyncIterator[Server]:
-        """Start it with ``arguments``, its state in the folder ``state``."""
+        """Start it with ``arguments``, its state in the folder ``state``; ``settings`` of its project."""
         storage = SqliteStorage(state)
         await storage.open()
         project = await storage.create_project("reach", l3=True)
+        if settings:
+            project = await storage.update_project(project.app_id, settings=settings)
         await storage.aclose()
         command = [
             sys.executable,

@@ -2,8 +2,9 @@
 
     python wanderer.py URL APP_ID TOKEN USER publish|play STREAM
 
-One line per event: ``room REASON CODE``, ``player STATE CODE``, ``publisher STATE CODE``, ``streams UPDATE``, and
-``picture`` whenever one arrives after half a second without any.
+One line per event: ``room REASON CODE``, ``player STATE CODE``, ``publisher STATE CODE``, ``users UPDATE USERS``,
+``streams UPDATE`` with the reason of a stream that went, and ``picture`` whenever one arrives after half a second
+without any. A play that has ended with its stream begins anew and waits for it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,11 @@ class Teller(EventHandler):
         streams: Sequence[Stream],
         extended_data: Mapping[str, object],
     ) -> None:
-        say("streams", update_type.name)
+        reasons = [stream.delete_reason.name for stream in streams if stream.delete_reason is not None]
+        say("streams", update_type.name, *reasons)
+
+    def on_room_user_update(self, room_id: str, update_type: UpdateType, users: Sequence[User]) -> None:
+        say("users", update_type.name, *(user.user_id for user in users))
 
 
 async def push(source: CustomVideoSource) -> None:
@@ -76,19 +81,21 @@ async def push(source: CustomVideoSource) -> None:
 
 async def main(url: str, app_id: str, token: str, user: str, role: str, stream: str) -> None:
     async with Engine(EngineProfile(app_id=int(app_id), server=url), Teller()) as engine:
-        room = await engine.login_room("r", User(user, user), RoomConfig(token=token))
+        config = RoomConfig(token=token, is_user_status_notify=True)
+        room = await engine.login_room("r", User(user, user), config)
         if role == "publish":
             source = CustomVideoSource()
             await room.start_publishing_stream(stream, source)
             await push(source)
             return
-        player = await room.start_playing_stream(stream)
         last = 0.0
-        async for _ in player.video():
-            now = time.monotonic()
-            if now - last > GAP_S:
-                say("picture")
-            last = now
+        while True:
+            player = await room.start_playing_stream(stream)
+            async for _ in player.video():
+                now = time.monotonic()
+                if now - last > GAP_S:
+                    say("picture")
+                last = now
 
 
 if __name__ == "__main__":
