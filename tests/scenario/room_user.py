@@ -64,8 +64,8 @@ async def main(url: str, app_id: str, token: str, user: str, role: str, stream: 
     teller.ready = True
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     if end == "logout":
-        room.undo()
-        os._exit(0)
+        leaving = asyncio.create_task(room.logout())
+        os._exit(leaving.done())
     await engine.destroy()
     if role == "publish":
         pushing.cancel()
