@@ -14,13 +14,10 @@ from interop.browser import TIMEOUT_MS
 from sanderling import PlayerState, RoomStateReason, StreamDeleteReason, UpdateType
 from scenario.cut_proxy import cut_proxy
 from scenario.node_process import NodeProcess, node_process
-from scenario.sdk_user import SdkUser
+from scenario.sdk_user import EXPECTED, SdkUser
 from scenario.sockets_stage import SocketsStage
 
 __all__ = ["BrowserStage", "BrowserUser", "browser_stage", "open_user"]
-
-EXPECTED = ("room", "users", "streams", "player", "broadcast")
-"""Kinds of events that a body expects, every one."""
 
 LOGIN = """async ([appID, server, room, token, user]) => {
     const seen = { room: [], users: [], streams: [], player: [], broadcast: [], other: [] };

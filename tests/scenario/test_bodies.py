@@ -1,4 +1,4 @@
-"""Each body of ``bodies`` in the lab, on real sockets and from the browser."""
+"""Each body of ``bodies`` in the lab and on real sockets; from the browser: ``interop/test_room_bodies.py``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from scenario.bodies import BODIES, Body
-from scenario.browser_stage import browser_stage
 from scenario.lab import lab
 from scenario.sockets_stage import sockets_stage
 from scenario.virtual_clock import run_virtually
@@ -27,12 +26,4 @@ def test_in_the_lab(body: Body) -> None:
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 async def test_on_real_sockets(body: Body, tmp_path: Path) -> None:
     async with sockets_stage(tmp_path / "state") as stage:
-        await body(stage)
-
-
-@pytest.mark.processes
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-async def test_from_the_browser(body: Body, tmp_path: Path) -> None:
-    async with browser_stage(tmp_path / "state") as stage:
         await body(stage)
