@@ -131,6 +131,27 @@ fn a_publisher_that_answers_no_request_is_live_within_a_second_and_a_half() {
     }
 }
 
+/// 8 MiB are over in 5.6 s here: what follows the key frame is not kept, and the next one cannot be asked for.
+#[test]
+fn of_a_group_of_pictures_that_is_too_large_the_key_frame_is_shown() {
+    for seed in Replay::seeds(0..1) {
+        let _replay = Replay::new("of_a_group_of_pictures_that_is_too_large", seed);
+        let source = Source::vp8(25).bytes(20_000, 60_000).gop(250).deaf();
+        for workers in [1, 2] {
+            let (mut lab, host, guest) = joined(seed, workers, source, secs(8));
+            let from = lab.elapsed();
+            lab.play(guest, host);
+            lab.run(secs(3));
+            let (first, _) = times(&lab, host, guest, from);
+            assert!(first <= ms(200), "{first:?}");
+            let numbers = lab.seen(guest).numbers();
+            assert_eq!(numbers[..4], [0, 250, 251, 252]);
+            assert!(numbers.len() > 15, "{numbers:?}");
+            lab.end();
+        }
+    }
+}
+
 #[test]
 fn any_number_of_workers_shows_the_same() {
     for seed in Replay::seeds(0..3) {

@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::packet::Packet;
 use crate::parameters::ParameterSets;
 
-/// Most payload bytes of one layer: 8 s at 8 Mb/s. Beyond it nothing is kept until the next key frame.
+/// Most payload bytes of one layer: 8 s at 8 Mb/s. Beyond it the key frame alone is kept until the next one.
 pub const BYTE_LIMIT: usize = 8 << 20;
 /// Bit of a sequence number that no packet of a publisher has: parameter sets that are sent in front of a key frame
 /// have the key frame's number with it, so that they too are found when the peer asks for them again.
@@ -25,7 +25,7 @@ pub struct GopCache {
     parameters: ParameterSets,
     /// The key frame brings its own.
     in_band: bool,
-    /// More came since the key frame than is kept.
+    /// More came since the key frame than is kept: what follows it is not there.
     overflowed: bool,
 }
 
@@ -59,11 +59,23 @@ impl GopCache {
             .is_some_and(|key| key.timestamp == packet.timestamp);
         self.in_band |= brings && of_key_frame;
         if self.bytes > BYTE_LIMIT {
-            self.packets.clear();
-            (self.bytes, self.frames) = (0, 0);
-            self.overflowed = true;
+            self.overflow();
         }
         begins
+    }
+
+    /// Keep the key frame alone, where it is not too much by itself.
+    fn overflow(&mut self) {
+        if let Some(timestamp) = self.key().map(|key| key.timestamp) {
+            self.packets.retain(|packet| packet.timestamp == timestamp);
+        }
+        self.bytes = self.packets.iter().map(|packet| packet.payload.len()).sum();
+        if self.bytes > BYTE_LIMIT {
+            self.packets.clear();
+            self.bytes = 0;
+        }
+        self.frames = u32::from(!self.packets.is_empty());
+        self.overflowed = true;
     }
 
     /// Whether a packet that can begin a key frame begins a new one: an SPS, a PPS and an IDR slice are one.
@@ -90,6 +102,9 @@ impl GopCache {
             // Nothing can be shown before the first key frame.
             return;
         };
+        if self.overflowed && packet.timestamp != front.timestamp {
+            return;
+        }
         if packet.sequence > back.sequence {
             self.frames += u32::from(packet.timestamp != back.timestamp);
             self.packets.push_back(packet.clone());
@@ -176,7 +191,7 @@ impl GopCache {
         self.bytes
     }
 
-    /// Whether so much came since the key frame that nothing is kept until the next one.
+    /// Whether so much came since the key frame that it is kept alone, or nothing, until the next one.
     pub fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -304,18 +319,34 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_nothing_is_kept_until_the_next_key_frame() {
+    fn beyond_the_limit_the_key_frame_alone_is_kept_until_the_next_one() {
         let (source, mut cache) = (Source(Instant::now()), GopCache::default());
         let big: Arc<[u8]> = Arc::from(vec![0; 1 << 20]);
-        for number in 0..9 {
-            let packet = Packet {
-                payload: Arc::clone(&big),
-                ..source.packet(number, 0, number == 0)
-            };
-            cache.keep(&packet);
+        let large = |packet| Packet {
+            payload: Arc::clone(&big),
+            ..packet
+        };
+        cache.keep(&source.packet(0, 0, true));
+        cache.keep(&source.packet(0, 2, false));
+        for number in 1..12 {
+            cache.keep(&large(source.packet(number, 0, false)));
+            assert_eq!(cache.overflowed(), number > 7);
+        }
+        assert_eq!((sequences(&cache), cache.frames()), (vec![0, 2], 1));
+        assert_eq!(cache.bytes(), 200);
+        // Repaired meanwhile.
+        cache.keep(&source.packet(0, 1, false));
+        assert!(cache.key_frame().is_some_and(|key| key.whole));
+        // A key frame that is too large by itself is not kept.
+        cache.keep(&large(source.packet(15, 0, true)));
+        for part in 1..12 {
+            cache.keep(&large(Packet {
+                sequence: 45 + part,
+                ..source.packet(15, 1, false)
+            }));
         }
         assert!(cache.is_empty() && cache.overflowed());
-        assert_eq!(cache.bytes(), 0);
+        assert_eq!((cache.bytes(), cache.frames()), (0, 0));
         cache.keep(&source.packet(20, 0, true));
         assert!(!cache.overflowed());
         assert_eq!(cache.len(), 1);

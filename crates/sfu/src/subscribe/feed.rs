@@ -43,6 +43,15 @@ pub(crate) fn plan(gop: &GopCache, now: Instant, deaf: bool) -> Plan {
     let Some(key) = gop.key_frame() else {
         return Plan::Wait;
     };
+    if gop.overflowed() {
+        // Nothing better comes soon from a publisher that cannot be asked.
+        let soon = !deaf && now.saturating_duration_since(key.arrival) > STILL;
+        return if key.whole && !soon {
+            Plan::Still
+        } else {
+            Plan::Wait
+        };
+    }
     let (span, frames, packets) = YOUNG;
     if deaf || gop.span() <= span || gop.frames() <= frames || gop.len() <= packets {
         Plan::Whole
@@ -107,7 +116,8 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// Whether the store still holds what it stands in.
     pub(crate) fn stands_in(&self, gop: &GopCache) -> bool {
-        gop.key().is_some_and(|key| key.timestamp == self.key)
+        let there = self.still || !gop.overflowed();
+        there && gop.key().is_some_and(|key| key.timestamp == self.key)
     }
 
     /// Time has passed. `layer_rate` and `estimate` in bits per second; `share` of the layer's rate is all that there
@@ -275,7 +285,7 @@ impl Feed {
     /// Fall behind with a packet of the running source: a large key frame came faster than it should leave.
     /// False when nothing is cached to fall behind in.
     pub(crate) fn follow(&mut self, now: Instant, packet: &Packet, gop: &GopCache) -> bool {
-        let Some(key) = gop.key() else {
+        let Some(key) = gop.key().filter(|_| !gop.overflowed()) else {
             return false;
         };
         let ahead: usize = gop

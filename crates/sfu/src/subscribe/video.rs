@@ -133,10 +133,10 @@ impl<S: Session> Viewer<S> {
         let needed = stream.store.gop(wanted, |gop| {
             let mut plan = feed::plan(gop, now, deaf);
             // What is cached was shown, on this layer or on another: the picture would jump back to it. Where no key
-            // frame can be had, that is better than none.
+            // frame can be had, that is better than none, if pictures follow it.
             let last = deaf && forwarder.source().is_none();
             let shown = forwarder.shown(binding.stream);
-            let shown = shown.filter(|_| !afresh && !last);
+            let shown = shown.filter(|_| gop.overflowed() || !afresh && !last);
             if shown.is_some_and(|shown| gop.key().is_some_and(|key| key.captured < shown)) {
                 plan = Plan::Wait;
             }
