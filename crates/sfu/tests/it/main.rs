@@ -22,4 +22,5 @@ mod publish_play;
 mod renegotiation;
 mod replay;
 mod simulcast;
+mod snapshot;
 mod workers;
