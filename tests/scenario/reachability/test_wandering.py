@@ -141,18 +141,22 @@ async def test_thirty_seconds_without_a_network(tmp_path: Path) -> None:
         scenes.create_task(away_and_the_peer_is_told(tmp_path / "usual"))
 
 
-async def test_a_publisher_whose_address_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mover", "network_of"), [("host", "10.78.0"), ("viewer", "10.77.0")])
+async def test_a_user_whose_address_changes(mover: str, network_of: str, tmp_path: Path) -> None:
     async with scene(tmp_path) as (network, host, viewer):
         said_by_host: list[str] = []
         seen: list[str] = []
         await until(viewer, "picture", seen)
         await until(host, "publisher PUBLISHING 0", said_by_host)
-        namespace = network.inside("host")[3]
-        run(["ip", "-n", namespace, "address", "del", "10.78.0.2/24", "dev", "uplink"])
-        run(["ip", "-n", namespace, "address", "add", "10.78.0.77/24", "dev", "uplink"])
-        run(["ip", "-n", namespace, "route", "add", "default", "via", "10.78.0.1"])
-        await until(host, "room RECONNECTED 0", said_by_host)
-        await until(host, "publisher PUBLISHING 0", said_by_host)
+        namespace = network.inside(mover)[3]
+        run(["ip", "-n", namespace, "address", "del", f"{network_of}.2/24", "dev", "uplink"])
+        run(["ip", "-n", namespace, "address", "add", f"{network_of}.77/24", "dev", "uplink"])
+        run(["ip", "-n", namespace, "route", "add", "default", "via", f"{network_of}.1"])
+        if mover == "host":
+            await until(host, "room RECONNECTED 0", said_by_host)
+            await until(host, "publisher PUBLISHING 0", said_by_host)
+        else:
+            await until(viewer, "room RECONNECTED 0", seen)
         await until(viewer, "picture", seen)
         # The play went on: nobody was told that the stream had gone.
         assert gone(seen) == []
