@@ -96,6 +96,8 @@ def test_fanout_on_loopback(result: dict[str, Any]) -> None:
 @of(HIGHEST_LOAD)
 def test_fanout_finds_the_highest_load(result: dict[str, Any]) -> None:
     assert result["streams"] == 2
+    # The pictures of a recorded GOP, as no burst was asked for.
+    assert result["burst"] is None
     assert result["packets_per_second"] > 0
     assert result["added_delay_ms"] is None
     assert result["floor_ratio"] is None
@@ -149,6 +151,7 @@ def test_join(publisher: str, result: dict[str, Any]) -> None:
 )
 def test_a_storm_of_joins(via: str, result: dict[str, Any]) -> None:
     assert (result["arrivals"], result["failed"], result["via"]) == (10, 0, via)
+    assert 0 <= result["later_than_1_s"] <= 10
     assert 0 < result["first_frame_ms"]["p50"] <= result["first_frame_ms"]["max"]
 
 
@@ -165,6 +168,7 @@ def test_latency(result: dict[str, Any]) -> None:
 )
 def test_memory(slots: int, result: dict[str, Any]) -> None:
     assert (result["viewers"], result["slots"]) == (8, slots)
+    assert result["packets_per_second_per_slot"] * slots == result["packets_per_second"] == 100
     assert result["rss_after"] > 0
     expected = (result["rss_after"] - result["rss_before"]) / 8
     assert result["bytes_per_viewer"] == pytest.approx(expected, abs=0.1)

@@ -19,7 +19,7 @@ from sanderling.bench.janus import Janus
 from sanderling.bench.local_address import address_beyond_loopback
 from sanderling.bench.node import LOOPBACK, Node
 from sanderling.bench.open_files import allow_open_files
-from sanderling.bench.search import LoadSearch
+from sanderling.bench.search import MOST_GATHERED, LoadSearch, gathers
 from sanderling.bench.targets import JanusTarget, NodeTarget, Target, check_media, connect_viewers
 from sanderling.bench.usage import cpu_seconds, perf_counts
 from sanderling.bench.veth import Cable
@@ -34,16 +34,20 @@ LOST_SHARE = 0.001
 """A server carries a load when less than this share of the packets is lost."""
 FIRST_RATE = {"sanderling": 60_000.0, "janus": 10_000.0}
 """Packets a second to all viewers together with which the search begins."""
-CABLE_RATE = {1: 300_000.0, 4: 600_000.0, 8: 900_000.0}
-"""Load into the cable by burst, at least so long a one: about what a core carries. Much less would measure a worker
-that sleeps and wakes with cold caches between bursts; what gathers meanwhile shows as packets per flush. Halved
-where it is not carried."""
+CABLE_RATE = {1: 200_000.0, 4: 400_000.0, 8: 600_000.0}
+"""Load into the cable by burst, at least so long a one, with which its search begins: somewhat less than a core
+carries."""
+CABLE_PRECISE = 1.1
+RECORDED_LINES = 540
+"""Lines of the recorded GOP that publishers send when no burst is asked for."""
 SETTLE_SECONDS = 0.5
 """Between the start of a load and the first reading."""
 DRAIN_SECONDS = 1.0
 """After a load: what is on its way arrives, what was lost is repaired or given up …"""
 MOST_DRAIN_SECONDS = 20.0
 """… and a server that has a queue empties it: it must not be counted to the next load."""
+PRECISE = 1.15
+"""The search ends when the highest good load and the lowest bad one are closer than this factor."""
 KEPT_UP = 0.97
 """A server that delivers less than this share of a reading's packets within the reading is falling behind."""
 REACHED = 0.95
@@ -51,13 +55,17 @@ REACHED = 0.95
 PACKET_BYTES = 1160
 """Payload of a packet: a full one of a browser's."""
 GOP_PACKETS = 1000
+DELAY_BURST = 4
+"""Packets that leave together while the added delay is measured, when no burst is asked for: about as many as a
+picture of the recorded GOP has. The null forwarder gets the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanoutOptions:
     """What the command line asked for.
 
-    ``rate``: packets a second to all viewers together; None = search for the highest, into a veth ``CABLE_RATE``.
+    ``rate``: packets a second to all viewers together; None = search for the highest, into a veth without gathering.
+    ``burst``: packets that leave back to back; 0 = the pictures of a recorded GOP, into a veth 1.
     ``trials``: loads the search may try. ``seconds``: of one reading. ``peer``: "janus" or "";
     ``peer_event_loops``: threads that all its sessions share, 0 = its default, one for each.
     """
@@ -65,7 +73,7 @@ class FanoutOptions:
     viewers: int = 500
     streams: int = 1
     sink: str = "loopback"
-    burst: int = 1
+    burst: int = 0
     seconds: float = 3.0
     rate: float | None = None
     trials: int = 8
@@ -84,11 +92,12 @@ class _Trial:
     figures: LoadFigures
     reached: bool
     kept_up: bool
+    gathered: bool = False
 
     @property
     def carried(self) -> bool:
-        """Whether the server carried it: next to nothing lost, and nothing put off."""
-        return self.kept_up and self.figures.lost_share < LOST_SHARE
+        """Whether the server carried it: next to nothing lost, nothing put off, and no bursts gathered."""
+        return self.kept_up and not self.gathered and self.figures.lost_share < LOST_SHARE
 
 
 async def run_fanout(
@@ -115,7 +124,7 @@ async def run_fanout(
                 if options.added_delay and cable is None:
                     delay = await measure_added_delay(
                         node, run.load, run.publishers, run.addresses,
-                        burst=options.burst, seconds=options.seconds, progress=progress,
+                        burst=options.burst or DELAY_BURST, seconds=options.seconds, progress=progress,
                     )  # fmt: skip
                 await run.connect_rest()
                 best = await run.best()
@@ -159,6 +168,7 @@ class _Run:
         self._options = options
         self._progress = progress
         self._cable = cable
+        self._burst = options.burst or (1 if cable else 0)
         self.load: Load
         self._source: Load
         self.publishers: list[int] = []
@@ -200,20 +210,21 @@ class _Run:
             return (await self._trial(options.rate)).figures
         first = FIRST_RATE[self._target.name]
         if self._cable is not None:
-            first = CABLE_RATE[max(burst for burst in CABLE_RATE if burst <= options.burst)]
-        search = LoadSearch(first, trials=options.trials)
+            first = CABLE_RATE[max(burst for burst in CABLE_RATE if burst <= self._burst)]
+        precise = CABLE_PRECISE if self._cable else PRECISE
+        search = LoadSearch(first, trials=options.trials, precise=precise)
         carried: dict[float, LoadFigures] = {}
         while (rate := search.rate) is not None:
             trial = await self._trial(rate)
             if trial.carried:
                 carried[rate] = trial.figures
-                # Into a cable the load is to be carried, not to be the highest: batches would gather.
-                search.good(last=not trial.reached or self._cable is not None)
+                search.good(last=not trial.reached)
             else:
                 search.bad()
         if search.best is None:
             raise BenchFailed(
-                f"{self._target.name} carried no load that was tried with less than {LOST_SHARE:.1%} lost",
+                f"{self._target.name} carried no load that was tried with less than {LOST_SHARE:.1%} lost"
+                + (f" and at most {MOST_GATHERED * self._burst:.2g} packets a flush" if self._cable else ""),
                 "the machine is busy, or too slow for so many viewers: try fewer",
             )
         return carried[search.best]
@@ -239,13 +250,20 @@ class _Run:
         self._start(rate)
         try:
             await asyncio.sleep(SETTLE_SECONDS)
-            counts, sent = await target.send_counts(), self._sent()
+            counts, sent, skipped = await target.send_counts(), self._sent(), self._skipped()
             packets, cpu, moment = self._packets(), cpu_seconds(target.pid), time.monotonic()
             await asyncio.sleep(options.seconds)
             used, lasted = cpu_seconds(target.pid) - cpu, time.monotonic() - moment
             received, published = self._packets() - packets, self._sent() - sent
             counts_after = await target.send_counts()
-            calls = await target.send_calls(1.0) if counts is None else None
+            calls = None
+            if counts is None:
+                calls = await target.send_calls(1.0)
+                if not calls:
+                    self._progress(
+                        f"{target.name}: packets per flush stay unknown: its sending calls are counted by "
+                        "`perf stat` as root (sudo apt-get install -y linux-perf)"
+                    )
         finally:
             self._stop()
         await self._drained()
@@ -271,8 +289,14 @@ class _Run:
             # Without batches a call is a flush.
             per_call = per_flush = round(received / lasted / calls, 2)
         per_second, ns = per_packet(used, received)
-        asked = rate / options.viewers * options.streams
+        skipped = self._skipped() - skipped
+        if self._burst:
+            reached = published / lasted >= REACHED * rate / options.viewers * options.streams
+        else:
+            # A reading is not a whole number of unequal GOPs.
+            reached = published >= REACHED * (published + skipped)
         kept_up = received >= KEPT_UP * published * self._per_stream()
+        gathered = self._cable is not None and gathers(per_flush, self._burst)
         figures = LoadFigures(
             name=target.name,
             viewers=options.viewers,
@@ -289,8 +313,9 @@ class _Run:
             f"{used / lasted:.2f} cores, {per_second:,.0f} per CPU-second, {figures.lost_share:.3%} lost"
             + (f", {per_flush} a flush" if per_flush else "")
             + ("" if kept_up else ", falling behind")
+            + (", gathering" if gathered else "")
         )
-        return _Trial(figures, published / lasted >= REACHED * asked, kept_up)
+        return _Trial(figures, reached, kept_up, gathered)
 
     async def _drained(self) -> None:
         """Wait until nothing arrives any more."""
@@ -305,13 +330,20 @@ class _Run:
 
     def _start(self, rate: float) -> None:
         """``rate``: packets a second to all viewers together."""
+        each = rate / self._options.viewers
         for publisher in self.publishers:
-            self._source.start_pattern(
-                publisher,
-                packets_per_second=max(1, round(rate / self._options.viewers)),
-                packet_bytes=PACKET_BYTES,
-                burst=self._options.burst,
-                gop_packets=GOP_PACKETS,
+            if self._burst:
+                self._source.start_pattern(
+                    publisher,
+                    packets_per_second=max(1, round(each)),
+                    packet_bytes=PACKET_BYTES,
+                    burst=self._burst,
+                    gop_packets=GOP_PACKETS,
+                )
+                continue
+            packets = self._source.recorded_packets(RECORDED_LINES)
+            self._source.start_recorded(
+                publisher, height=RECORDED_LINES, pictures_per_second=each * len(packets) / sum(packets)
             )
 
     def _stop(self) -> None:
@@ -320,6 +352,9 @@ class _Run:
 
     def _sent(self) -> int:
         return sum(self._source.publisher_report(each)["packets_sent"] for each in self.publishers)
+
+    def _skipped(self) -> int:
+        return sum(self._source.publisher_report(each)["skipped"] for each in self.publishers)
 
     def _packets(self) -> float:
         """Packets viewers have had, those that came by a repair included."""
@@ -350,7 +385,7 @@ def _result(
         ratio_to_peer=ratio,
         sink=options.sink,
         streams=options.streams,
-        burst=options.burst,
+        burst=options.burst or (None if options.sink == "loopback" else 1),
         packets_per_second=best.packets_per_second,
         seconds=options.seconds,
         floor_ratio=round(best.packets_per_cpu_second / floor.packets_per_cpu_second, 3) if floor else None,

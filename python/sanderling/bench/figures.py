@@ -42,7 +42,8 @@ class FanoutResult(msgspec.Struct, frozen=True, kw_only=True):
     """packets_per_cpu_second over the peer's."""
     sink: str
     streams: int
-    burst: int
+    burst: int | None
+    """Packets the publisher sent back to back; null where it sent the pictures of a recorded GOP."""
     packets_per_second: float
     """Load of that trial: packets to viewers, a second."""
     seconds: float
@@ -111,6 +112,8 @@ class StormResult(msgspec.Struct, frozen=True, kw_only=True):
     arrivals_per_second: float
     """The rate that was reached."""
     failed: int
+    later_than_1_s: int
+    """Arrivals whose first whole key frame came more than a second after their own join began, or never."""
     first_frame_ms: dict[str, float]
     connect_ms: dict[str, float]
     joins_per_cpu_second: float
@@ -127,7 +130,8 @@ class MemoryResult(msgspec.Struct, frozen=True, kw_only=True):
     rss_before: int
     rss_after: int
     packets_per_second: float
-    """To each viewer."""
+    """To each viewer, over all its streams."""
+    packets_per_second_per_slot: float
     seconds: float
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["LoadSearch"]
+__all__ = ["MOST_GATHERED", "LoadSearch", "gathers"]
+
+MOST_GATHERED = 1.1
+"""Bursts have gathered when more than this times their packets leave together."""
+
+
+def gathers(packets_per_flush: float | None, burst: int) -> bool:
+    """Whether bursts have gathered: the figures would be those of a larger one. Unknown counts as not."""
+    return packets_per_flush is not None and packets_per_flush > MOST_GATHERED * burst
 
 
 class LoadSearch:

@@ -123,7 +123,7 @@ class RoomMember:
     ) -> tuple[RoomMember, int]:
         """Log in with an offer of ``slots`` places and play ``streams``; the member and its viewer's number."""
         viewer, offer = load.open_viewer(slots=slots, check=check, audio=True)
-        member = cls(await connect(node.ws_url, max_size=None, compression=None))
+        member = cls(await connect(node.ws_url, max_size=None, compression=None, proxy=None))
         try:
             now = time.monotonic()
             login = member._client.login(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sanderling.bench.search import LoadSearch
+from sanderling.bench.search import LoadSearch, gathers
 
 
 def searched(capacity: float, first: float, trials: int = 12) -> tuple[float | None, int]:
@@ -51,3 +51,12 @@ def test_a_generator_at_its_end_ends_it() -> None:
 def test_bad_bounds_are_refused(first: float, trials: int, precise: float) -> None:
     with pytest.raises(ValueError, match="a search needs"):
         LoadSearch(first, trials=trials, precise=precise)
+
+
+@pytest.mark.parametrize(
+    ("per_flush", "burst", "expected"),
+    [(1.03, 1, False), (1.1, 1, False), (1.58, 1, True), (2.5, 4, False), (4.4, 4, False), (6.69, 4, True),
+     (8.7, 8, False), (13.6, 8, True), (None, 1, False)],
+)  # fmt: skip
+def test_bursts_that_gather_are_told(per_flush: float | None, burst: int, expected: bool) -> None:
+    assert gathers(per_flush, burst) is expected

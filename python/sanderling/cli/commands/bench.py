@@ -71,8 +71,14 @@ def fanout(
         ),
     ] = Sink.LOOPBACK,
     burst: Annotated[
-        int, typer.Option(min=1, max=64, help="Packets the publisher sends back to back; 1, 4 or 8.")
-    ] = 1,
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Equal packets the publisher sends back to back; 1, 4 or 8. 0: the pictures of a recorded GOP, "
+            "into a veth 1.",
+        ),
+    ] = 0,
     seconds: Annotated[float, typer.Option(min=0.2, max=600, help="Length of one reading.")] = 3.0,
     rate: Annotated[
         float | None,
