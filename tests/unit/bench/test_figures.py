@@ -75,6 +75,7 @@ def test_a_result_is_one_json_object() -> None:
         rss_before=1,
         rss_after=655_361,
         packets_per_second=100,
+        packets_per_second_per_slot=100,
         seconds=1.0,
     )
     text = msgspec.json.encode(result).decode()
