@@ -57,6 +57,13 @@ class NodeProcess:
             self.process.kill()
             await self.process.wait()
 
+    async def terminate(self) -> None:
+        """Ask it to end, as a service manager does, and wait until it has."""
+        assert self.process is not None
+        self.process.terminate()
+        async with asyncio.timeout(LIMIT_S):
+            await self.process.wait()
+
     def token(self, user_id: str) -> str:
         return tokens.generate(
             self.project.app_id, user_id, self.project.server_secret, 3600, "", now=time.time()

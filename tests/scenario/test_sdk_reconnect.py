@@ -70,7 +70,8 @@ async def pushing(source: CustomVideoSource | None = None) -> AsyncIterator[Cust
         task.cancel()
 
 
-async def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+async def test_a_server_that_ends_and_is_started_again(end: str, tmp_path: Path) -> None:
     hosting, viewing = Recorder(), Recorder()
     async with node_process(tmp_path / "state") as node, pushing() as source:
         profile = EngineProfile(app_id=node.project.app_id, server=node.url)
@@ -84,7 +85,7 @@ async def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None
             pictures = player.video()
             await anext(pictures)
             before = list(viewing.calls)
-            await node.kill()
+            await (node.kill() if end == "kill" else node.terminate())
             await viewing.until_call("room", "r", RECONNECTING, 1002051)
             await node.start()
             serving = time.monotonic()
