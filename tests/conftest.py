@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,11 @@ _codes_seen = CodesSeen(declared_tests())
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold the tests of error codes against their declarations."""
+    """Hold the tests of error codes against their declarations, and let children hear Ctrl-C."""
     config.pluginmanager.register(_codes_seen, "codes-seen")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell lets what it starts in the background ignore it, and every process that the tests start would too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 STRICT = os.environ.get("SANDERLING_STRICT", "") not in ("", "0")

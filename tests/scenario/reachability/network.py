@@ -119,6 +119,10 @@ class Network:
         for name in (ROUTER, *self._hosts):
             run(["ip", "netns", "add", self._namespace(name)])
             self._made.append(name)
+            # Link-local addresses that come into use a second or two later are a change of network to a browser: it
+            # breaks off the page that it loads.
+            at_once = "for of in all default; do echo 0 >/proc/sys/net/ipv6/conf/$of/accept_dad; done"
+            run([*self.inside(name), "sh", "-c", at_once])
             run(["ip", "-n", self._namespace(name), "link", "set", "lo", "up"])
         router = self._namespace(ROUTER)
         for host, networks in self._hosts.items():
