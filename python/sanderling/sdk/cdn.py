@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 from sanderling.enums import Channel, StreamRelayCDNState, StreamRelayCDNUpdateReason
 from sanderling.errors import ErrorCode, PublishError, SanderlingError
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.events import PublisherRelayCDNStateUpdate, StreamRelayCDNInfo
 
 if TYPE_CHECKING:
-    from sanderling.sdk.config import PublisherConfig
+    from sanderling.sdk.config import EngineProfile, PublisherConfig
+    from sanderling.sdk.handler import EventHandler
     from sanderling.sdk.room import Room
     from sanderling.sdk.rtmp_push import RtmpPush
     from sanderling.sdk.webrtc.tracks import AudioInput, VideoInput
@@ -175,11 +177,12 @@ class Relays:
         self._room.emit(PublisherRelayCDNStateUpdate(self._stream_id, tuple(self._infos.values())))
 
 
-class CDNPublishing:
+class CDNPublishing(EngineLife):
     """The calls of an engine that concern a CDN. The SDK pushes by itself; the server has no part in it."""
 
-    _direct: dict[Channel, CDNConfig]
-    _members: dict[str, Room]
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._direct: dict[Channel, CDNConfig] = {}
 
     def enable_publish_direct_to_cdn(
         self, enable: bool, config: CDNConfig | None = None, channel: Channel = Channel.MAIN
@@ -222,9 +225,6 @@ class CDNPublishing:
             f"this engine does not publish {stream_id}, or not to the server",
             hint="relay at the publisher: the server itself does not push",
         )
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
 
 def _target_error(message: str, *, hint: str = "") -> PublishError:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from sanderling.enums import Channel
 from sanderling.errors import ErrorCode, PlayError, error_for
 from sanderling.ids import parse_stream_id
+from sanderling.sdk.engine_life import EngineLife
 
 if TYPE_CHECKING:
-    from sanderling.sdk.room import Room
+    from sanderling.sdk.config import EngineProfile
+    from sanderling.sdk.handler import EventHandler
     from sanderling.sdk.webrtc.side_data import Open
 
 __all__ = ["KEY_SIZES", "EncryptionKeys", "Opening", "StreamEncryption", "decryption_failed", "parse_key"]
@@ -117,15 +119,16 @@ class EncryptionKeys:
         return Opening(keys, on_failed) if keys is not None else None
 
 
-class StreamEncryption:
+class StreamEncryption(EngineLife):
     """The calls of an engine that concern the encryption of streams.
 
     Pictures and sound are encrypted between this process and the players'; the server passes on what it cannot read.
     Where they are not played by this SDK (browser, WHEP, OBS) an encrypted stream is black and silent.
     """
 
-    _encryption: EncryptionKeys
-    _members: dict[str, Room]
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._encryption = EncryptionKeys()
 
     def set_publish_stream_encryption_key(
         self, key: str | bytes | None, channel: Channel = Channel.MAIN
@@ -157,9 +160,6 @@ class StreamEncryption:
             player = room.players.get(stream_id)
             if player is not None:
                 player.decrypt()
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
 
 def decryption_failed(stream_id: str) -> PlayError:

@@ -11,25 +11,22 @@ from typing import Self, TypeVar
 
 from sanderling.enums import Channel, ResourceType, RoomMode, VideoStreamType
 from sanderling.errors import ErrorCode, PlayError, RoomError, SanderlingError, error_for
-from sanderling.sdk.cdn import CDNConfig, CDNPublishing
+from sanderling.sdk.cdn import CDNPublishing
 from sanderling.sdk.config import EngineProfile, PlayerConfig, PublisherConfig, RoomConfig, User
-from sanderling.sdk.connection import websocket_url
-from sanderling.sdk.dispatch import Dispatcher
-from sanderling.sdk.encryption import EncryptionKeys, StreamEncryption
+from sanderling.sdk.encryption import StreamEncryption
 from sanderling.sdk.engine_settings import EngineSettings
 from sanderling.sdk.handler import EventHandler
-from sanderling.sdk.local_devices import DeviceWatch, LocalDevices
+from sanderling.sdk.local_devices import LocalDevices
 from sanderling.sdk.login import Login
 from sanderling.sdk.pictures.engine_calls import PictureCalls
 from sanderling.sdk.playing import Player, Playing
 from sanderling.sdk.preview import Preview
 from sanderling.sdk.publishing import Publishing
 from sanderling.sdk.room import Room
-from sanderling.sdk.sequential_data import DataManagers, SequentialDataManager
-from sanderling.sdk.sound_monitoring import SoundMonitoring, SoundMonitors
+from sanderling.sdk.sequential_data import DataManagers
+from sanderling.sdk.sound_monitoring import SoundMonitoring
 from sanderling.sdk.sources import MediaSources, Source
 from sanderling.sdk.webrtc import runtime
-from sanderling.sdk.webrtc.runtime import ForkGuard
 from sanderling.signaling.messages import SessionKey
 
 __all__ = ["Engine"]
@@ -52,30 +49,8 @@ class Engine(
     """
 
     def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise SanderlingError(
-                ErrorCode.ENGINE_NOT_CREATED,
-                "an engine is made inside a running event loop",
-                hint="make it in an async function started with asyncio.run",
-            ) from None
-        websocket_url(profile.server)
-        self._guard = ForkGuard()
-        self._profile = profile
-        self._dispatcher = Dispatcher(self._loop, handler)
-        self._members: dict[str, Room] = {}
-        self._rooms: set[Room] = set()
-        self._previews: dict[Channel, Preview] = {}
+        super().__init__(profile, handler)
         self._renders = False
-        self._encryption = EncryptionKeys()
-        self._direct: dict[Channel, CDNConfig] = {}
-        self._went_out = False
-        self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
-        self._watch = DeviceWatch(self._dispatcher.emit)
-        self._data_managers: list[SequentialDataManager] = []
-        self._destroying: asyncio.Task[None] | None = None
-        super().__init__()
 
     @property
     def room(self) -> Room | None:
@@ -361,11 +336,6 @@ class Engine(
         if player is not None:
             return player
         raise PlayError(ErrorCode.STREAM_NOT_PLAYED, f"stream {stream_id} is not played")
-
-    def _check(self) -> None:
-        self._guard.check()
-        if self._destroying is not None:
-            raise SanderlingError(ErrorCode.ENGINE_NOT_CREATED, "this engine was destroyed")
 
     def _refused(self, error: SanderlingError, function: str) -> asyncio.Future[R]:
         self._dispatcher.report(error, function)

@@ -6,27 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NoReturn
 
-from sanderling.enums import Channel, GeoFenceAreaCode, GeoFenceType, RoomMode
+from sanderling.enums import GeoFenceAreaCode, GeoFenceType, RoomMode
 from sanderling.errors import ErrorCode, SanderlingError, error_for
 from sanderling.sdk import experimental
 from sanderling.sdk.config import EngineProfile
-from sanderling.sdk.dispatch import Dispatcher
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.geo_fence import GeoFence
-from sanderling.sdk.preview import Preview
-from sanderling.sdk.room import Room
+from sanderling.sdk.handler import EventHandler
 
 __all__ = ["EngineSettings"]
 
 
-class EngineSettings:
-    """Base of the engine."""
+class EngineSettings(EngineLife):
+    """The calls of an engine that concern its settings."""
 
-    _profile: EngineProfile
-    _dispatcher: Dispatcher
-    _members: dict[str, Room]
-    _previews: dict[Channel, Preview]
-    _went_out: bool
-    """Whether it has gone to a server."""
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._went_out = False
+        """Whether it has gone to a server."""
 
     def set_engine_config(self, advanced_config: Mapping[str, str]) -> None:
         """Change settings by name: ``room_retry_time`` and ``av_retry_time``, seconds for which a lost room, or a lost
@@ -86,19 +83,12 @@ class EngineSettings:
         except SanderlingError as error:
             self._fail(error, "call_experimental_api")
 
-    def _check(self) -> None:
-        raise NotImplementedError
-
     def _media_runs(self) -> bool:
         rooms = self._members.values()
         return bool(self._previews) or any(room.publishers or room.players for room in rooms)
 
     def _too_late(self, code: ErrorCode, why: str) -> NoReturn:
         raise error_for(code, f"too late: {why}", hint="set it before, or in the engine's profile")
-
-    def _fail(self, error: SanderlingError, function: str) -> NoReturn:
-        self._dispatcher.report(error, function)
-        raise error from None
 
 
 def _seconds(name: str, value: str) -> float:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sanderling.enums import AudioDeviceType, DeviceExceptionType, DeviceType, UpdateType
 from sanderling.errors import DeviceError, ErrorCode, SanderlingError
+from sanderling.sdk.config import EngineProfile
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.events import (
     AudioDeviceStateChanged,
     DeviceInfo,
@@ -17,6 +19,7 @@ from sanderling.sdk.events import (
     LocalDeviceException,
     VideoDeviceStateChanged,
 )
+from sanderling.sdk.handler import EventHandler
 
 __all__ = ["DeviceTree", "DeviceWatch", "LocalDevices", "default_device", "tell_device_exception"]
 
@@ -130,10 +133,12 @@ class DeviceWatch:
             self.look(await asyncio.get_running_loop().run_in_executor(None, self.tree.all))
 
 
-class LocalDevices:
+class LocalDevices(EngineLife):
     """The calls of an engine that concern devices. From the first list on, changes are told to the event handler."""
 
-    _watch: DeviceWatch
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._watch = DeviceWatch(self._dispatcher.emit)
 
     async def get_video_device_list(self) -> list[DeviceInfo]:
         """The cameras; none is an empty list."""
@@ -159,9 +164,6 @@ class LocalDevices:
         self._check()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, default_device, wanted, self._watch.tree)
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
 
 def tell_device_exception(emit: Callable[[Event], None], error: SanderlingError) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 from typing import TYPE_CHECKING, NoReturn
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, NoReturn
 from sanderling.errors import ErrorCode, RoomError, SanderlingError
 from sanderling.ids import parse_stream_id
 from sanderling.sdk.dispatch import Dispatcher
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.events import SequentialDataReceived
 from sanderling.sdk.handler import EventHandler
 
 if TYPE_CHECKING:
+    from sanderling.sdk.config import EngineProfile
     from sanderling.sdk.messaging import Messaging
-    from sanderling.sdk.room import Room
 
 __all__ = ["DataManagers", "SequentialDataManager"]
 
@@ -162,13 +162,12 @@ class SequentialDataManager:
         raise error
 
 
-class DataManagers:
-    """Base of the engine."""
+class DataManagers(EngineLife):
+    """The calls of an engine that concern managers of sequential data."""
 
-    _loop: asyncio.AbstractEventLoop
-    _dispatcher: Dispatcher
-    _members: dict[str, Room]
-    _data_managers: list[SequentialDataManager]
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._data_managers: list[SequentialDataManager] = []
 
     def create_real_time_sequential_data_manager(self, room_id: str) -> SequentialDataManager:
         """The manager of a room's sequential data; a room has one at a time.
@@ -185,8 +184,7 @@ class DataManagers:
                 f"room {room_id!r} cannot have a manager of sequential data: {why}",
                 hint="log in first; destroy the other one",
             )
-            self._dispatcher.report(error, "create_real_time_sequential_data_manager")
-            raise error
+            self._fail(error, "create_real_time_sequential_data_manager")
         self._data_managers.append(manager)
         return manager
 
@@ -195,9 +193,6 @@ class DataManagers:
         self._check()
         await manager.destroy()
         self._data_managers = [other for other in self._data_managers if other is not manager]
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
     def _abort_data_managers(self) -> None:
         for manager in self._data_managers:

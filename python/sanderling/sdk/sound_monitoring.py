@@ -10,8 +10,11 @@ from typing import NoReturn
 
 from sanderling.enums import AudioVADStableStateMonitorType, AudioVADType, PlayerState
 from sanderling.errors import DeviceError, ErrorCode, SanderlingError
+from sanderling.sdk.config import EngineProfile
 from sanderling.sdk.dispatch import Dispatcher
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.frames import AudioFrame
+from sanderling.sdk.handler import EventHandler
 from sanderling.sdk.room import Room
 from sanderling.sdk.sound_events import (
     AudioVADStateUpdate,
@@ -44,11 +47,12 @@ Meters = dict[str, tuple[object, SoundMeter]]
 channel."""
 
 
-class SoundMonitoring:
-    """Base of the engine. Sound is read while a monitor runs: some 100 blocks a second of each stream."""
+class SoundMonitoring(EngineLife):
+    """The calls of an engine that concern sound. Read while a monitor runs: some 100 blocks a second and stream."""
 
-    _dispatcher: Dispatcher
-    _sound: SoundMonitors
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
+        self._sound = SoundMonitors(self._loop, self._dispatcher, self._members)
 
     def start_sound_level_monitor(self, interval_ms: int = 100, *, vad: bool = False) -> None:
         """Report the level, 0.0 to 100.0, of what is published and of each played stream, every ``interval_ms``
@@ -114,9 +118,6 @@ class SoundMonitoring:
         self._check_kind("stop_audio_vad_stable_state_monitor", kind)
         self._sound.stop("voice")
 
-    def _check(self) -> None:
-        raise NotImplementedError
-
     def _check_kind(self, function: str, kind: AudioVADStableStateMonitorType) -> None:
         if kind != AudioVADStableStateMonitorType.CAPTURED:
             self._refuse(
@@ -126,9 +127,8 @@ class SoundMonitoring:
             )
 
     def _refuse(self, function: str, code: ErrorCode, message: str) -> NoReturn:
-        error = (SanderlingError if code is ErrorCode.ILLEGAL_PARAMETER else DeviceError)(code, message)
-        self._dispatcher.report(error, function)
-        raise error
+        kind = SanderlingError if code is ErrorCode.ILLEGAL_PARAMETER else DeviceError
+        self._fail(kind(code, message), function)
 
 
 class SoundMonitors:

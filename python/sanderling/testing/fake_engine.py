@@ -271,16 +271,13 @@ class Engine:
 
     def set_layer(self, ticket: int, worker: int, session: int, stream: int, choice: int) -> None:
         self._command("set_layer", ticket, worker, session, stream, choice)
-        viewer = self.sessions.get(session)
-        if viewer is None:
-            self._fail(ticket, "unknown_session", f"no viewer {session}")
-        elif stream not in viewer.slots.values():
-            self._fail(ticket, "unknown_stream", f"stream {stream} is not bound to viewer {session}")
-        else:
-            self._emit("done", ticket)
+        self._of_a_bound_stream(ticket, session, stream)
 
     def set_delay(self, ticket: int, worker: int, session: int, stream: int, most_ms: int) -> None:
         self._command("set_delay", ticket, worker, session, stream, most_ms)
+        self._of_a_bound_stream(ticket, session, stream)
+
+    def _of_a_bound_stream(self, ticket: int, session: int, stream: int) -> None:
         viewer = self.sessions.get(session)
         if viewer is None:
             self._fail(ticket, "unknown_session", f"no viewer {session}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from sanderling.enums import (
     TrafficControlProperty,
 )
 from sanderling.errors import ErrorCode, PlayError, PublishError, SanderlingError
-from sanderling.sdk.config import VideoCodec
-from sanderling.sdk.dispatch import Dispatcher
+from sanderling.sdk.config import EngineProfile, VideoCodec
+from sanderling.sdk.engine_life import EngineLife
 from sanderling.sdk.frames import VideoFrame
+from sanderling.sdk.handler import EventHandler
 from sanderling.sdk.pictures.channel import OBJECT_SEGMENTATION, ChannelPictures
 from sanderling.sdk.pictures.config import (
     ObjectSegmentationConfig,
@@ -37,22 +37,19 @@ from sanderling.sdk.pictures.snapshot import snapshot_of
 
 if TYPE_CHECKING:
     from sanderling.sdk.playing import Player
-    from sanderling.sdk.preview import Preview
     from sanderling.sdk.publishing import Publisher
-    from sanderling.sdk.room import Room
 
 __all__ = ["PictureCalls"]
 
 
-class PictureCalls:
-    """Base of an engine. What is set for a channel counts for its previews and for all it publishes, now and later."""
+class PictureCalls(EngineLife):
+    """The calls of an engine that concern pictures.
 
-    _loop: asyncio.AbstractEventLoop
-    _dispatcher: Dispatcher
-    _members: dict[str, Room]
-    _previews: dict[Channel, Preview]
+    What is set for a channel counts for its previews and for all it publishes, now and later.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, profile: EngineProfile, handler: EventHandler | None = None) -> None:
+        super().__init__(profile, handler)
         self._pictures: Mapping[Channel, ChannelPictures] = {
             channel: ChannelPictures(channel, self._loop, self._dispatcher) for channel in Channel
         }
@@ -344,11 +341,6 @@ class PictureCalls:
 
     def _tell_super_resolution(self, stream_id: str, state: SuperResolutionState, code: int = 0) -> None:
         self._dispatcher.emit(PlayerVideoSuperResolutionUpdate(stream_id, state, int(code)))
-
-    # ------------------------------------------------------------------------------------------ inside
-
-    def _check(self) -> None:
-        raise NotImplementedError
 
     def _players(self) -> list[Player]:
         return [player for room in self._members.values() for player in room.players.values()]
